@@ -18,7 +18,9 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     log_level: str = Field(
-        "INFO", validation_alias="DEBORCH_LOG_LEVEL", description="Lowest level that is logged, as JSON on stderr."
+        "INFO",
+        validation_alias="DEBORCH_LOG_LEVEL",
+        description="Lowest level that is logged, as JSON on stderr.",
     )
     otlp_endpoint: str | None = Field(
         None,
@@ -26,7 +28,10 @@ class ServiceSettings(BaseSettings):
         description="Where traces go by OTLP over HTTP; unset: traces are not exported.",
     )
     drain_timeout_s: float = Field(
-        30.0, gt=0, validation_alias="DEBORCH_DRAIN_TIMEOUT_S", description="Seconds to finish work after SIGTERM."
+        30.0,
+        gt=0,
+        validation_alias="DEBORCH_DRAIN_TIMEOUT_S",
+        description="Seconds to finish work after SIGTERM.",
     )
 
 

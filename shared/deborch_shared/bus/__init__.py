@@ -1,0 +1,29 @@
+"""RabbitMQ: topology as a table, confirmed publishing, batch consumers, reconnection. No business rule belongs here."""
+
+from deborch_shared.bus.connection import Bus
+from deborch_shared.bus.consumer import BatchHandler, Delivery
+from deborch_shared.bus.publisher import Publication, publications
+from deborch_shared.bus.topology import (
+    COMMANDS,
+    EVENTS,
+    HUB_HEARTBEATS,
+    HUB_REPORTS,
+    QueueSpec,
+    Topology,
+    host_queue,
+)
+
+__all__ = [
+    "COMMANDS",
+    "EVENTS",
+    "HUB_HEARTBEATS",
+    "HUB_REPORTS",
+    "BatchHandler",
+    "Bus",
+    "Delivery",
+    "Publication",
+    "QueueSpec",
+    "Topology",
+    "host_queue",
+    "publications",
+]

