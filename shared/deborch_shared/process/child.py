@@ -20,6 +20,8 @@ class Child:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self._pidfd = os.pidfd_open(process.pid)
+        self._output = process.stdout.fileno() if process.stdout is not None else -1
+        os.set_blocking(self._output, False)
         self._reaped = False
 
     @classmethod
@@ -29,7 +31,7 @@ class Child:
         Raises:
             OSError: the program or `cwd` is missing or not permitted.
         """
-        source = _readable(stdin) if stdin is not None else None
+        source = _as_file(stdin) if stdin is not None else None
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -45,23 +47,17 @@ class Child:
                 source.close()
         return cls(process)
 
-    async def reader(self, limit_bytes: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
-        """The output as a stream, and the transport to close after it."""
-        reader = asyncio.StreamReader(limit=limit_bytes)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout
-        )
-        return reader, transport
+    async def read(self, limit_bytes: int) -> bytes:
+        """What the process wrote, up to `limit_bytes`, as soon as there is some; empty at the end of the output."""
+        while True:
+            try:
+                return os.read(self._output, limit_bytes)
+            except BlockingIOError:
+                await _readable(self._output)
 
     async def exited(self) -> None:
         """Wait until the process has ended. It stays a zombie until `reap`."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._pidfd, _complete, ended)
-        try:
-            await ended
-        finally:
-            loop.remove_reader(self._pidfd)
+        await _readable(self._pidfd)
 
     def kill_group(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to every process of the group."""
@@ -92,12 +88,22 @@ class Child:
         return self._process.returncode, usage.ru_utime + usage.ru_stime
 
 
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _complete, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
 def _complete(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 
 
-def _readable(content: bytes) -> BinaryIO:
+def _as_file(content: bytes) -> BinaryIO:
     """`content` as a file without a name: no pipe that could fill up, no file to remove."""
     source = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "w+b")
     source.write(content)

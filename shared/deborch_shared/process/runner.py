@@ -133,8 +133,7 @@ async def run(
 
 async def _read_to_end(child: Child, output: _Output) -> None:
     """Read until the program has ended and its output is read."""
-    reader, transport = await child.reader(_CHUNK_BYTES)
-    reading = asyncio.create_task(_pump(reader, output))
+    reading = asyncio.create_task(_pump(child, output))
     settling = asyncio.create_task(_settle(child, reading, output))
     try:
         await asyncio.wait((reading, settling), return_when=asyncio.FIRST_EXCEPTION)
@@ -142,14 +141,13 @@ async def _read_to_end(child: Child, output: _Output) -> None:
         for task in (reading, settling):
             task.cancel()
         await asyncio.gather(reading, settling, return_exceptions=True)
-        transport.close()
     for task in (reading, settling):
         if not task.cancelled():
             task.result()
 
 
-async def _pump(reader: asyncio.StreamReader, output: _Output) -> None:
-    while chunk := await reader.read(_CHUNK_BYTES):
+async def _pump(child: Child, output: _Output) -> None:
+    while chunk := await child.read(_CHUNK_BYTES):
         await output.take(chunk)
 
 
