@@ -1,0 +1,1 @@
+"""What the hub keeps: PostgreSQL through named queries, blobs and logs on disk. No decision is made here."""
