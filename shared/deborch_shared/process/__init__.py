@@ -4,6 +4,14 @@ Programs that stay up (servers) and programs that must be isolated (buildroots) 
 for the second there is `deborch_shared.sandbox`.
 """
 
-from deborch_shared.process.runner import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, run
+from deborch_shared.process.readable import readable
+from deborch_shared.process.runner import (
+    DEFAULT_MAX_OUTPUT_BYTES,
+    OutputSink,
+    ProcessResult,
+    Running,
+    follow,
+    run,
+)
 
-__all__ = ["DEFAULT_MAX_OUTPUT_BYTES", "OutputSink", "ProcessResult", "run"]
+__all__ = ["DEFAULT_MAX_OUTPUT_BYTES", "OutputSink", "ProcessResult", "Running", "follow", "readable", "run"]

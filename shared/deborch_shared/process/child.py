@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from deborch_shared.process.readable import readable
+
 
 class Child:
     """A started process. Call `end` or `reap` exactly once."""
@@ -53,11 +55,11 @@ class Child:
             try:
                 return os.read(self._output, limit_bytes)
             except BlockingIOError:
-                await _readable(self._output)
+                await readable(self._output)
 
     async def exited(self) -> None:
         """Wait until the process has ended. It stays a zombie until `reap`."""
-        await _readable(self._pidfd)
+        await readable(self._pidfd)
 
     def kill_group(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to every process of the group."""
@@ -86,21 +88,6 @@ class Child:
         if self._process.stdout is not None:
             self._process.stdout.close()
         return self._process.returncode, usage.ru_utime + usage.ru_stime
-
-
-async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _complete, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
-
-
-def _complete(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _as_file(content: bytes) -> BinaryIO:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from deborch_shared.errors import MAX_FOREIGN_CHARACTERS, DeborchError, ErrorCode, bounded
 from deborch_shared.process.child import Child
@@ -19,6 +20,25 @@ DEFAULT_KEPT_BYTES = 4 << 20
 _CHUNK_BYTES = 64 << 10
 _STRAGGLER_OUTPUT_S = 0.5
 """How long output of a process that left our session is read after the program itself has ended."""
+
+
+class Running(Protocol):
+    """A started program, as far as following it needs. `end` or `reap` is called exactly once."""
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Some output; empty at its end."""
+
+    async def exited(self) -> None:
+        """Wait until the program has ended."""
+
+    def kill_group(self) -> None:
+        """End at once whatever is left of it."""
+
+    async def end(self, grace_s: float) -> None:
+        """End it, gently first, and collect it."""
+
+    def reap(self) -> tuple[int, float]:
+        """Collect it after its end: exit code (negative: signal) and CPU seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +127,31 @@ async def run(
         DeborchError: PROCESS_FAILED (fields: reason = "start" | "exit" | "output-limit", returncode, output) or
             PROCESS_TIMEOUT (fields: timeout_s, output); both with a bounded tail of the output.
     """
+    return await follow(
+        _start(argv, cwd, env, stdin),
+        argv,
+        on_output=on_output,
+        timeout_s=timeout_s,
+        max_output_bytes=max_output_bytes,
+        kept_bytes=kept_bytes,
+        grace_s=grace_s,
+        check=check,
+    )
+
+
+async def follow(
+    child: Running,
+    argv: Sequence[str],
+    *,
+    on_output: OutputSink | None = None,
+    timeout_s: float | None = None,
+    max_output_bytes: int = DEFAULT_MAX_OUTPUT_BYTES,
+    kept_bytes: int = DEFAULT_KEPT_BYTES,
+    grace_s: float = 2.0,
+    check: bool = True,
+) -> ProcessResult:
+    """What `run` does, for a program that was started elsewhere, such as in a sandbox; `argv` is for messages."""
     started_s = time.monotonic()
-    child = _start(argv, cwd, env, stdin)
     output = _Output(on_output, max_output_bytes, kept_bytes)
     try:
         async with asyncio.timeout(timeout_s) as limit:
@@ -131,7 +174,7 @@ async def run(
     return ProcessResult(returncode, kept, output.truncated, time.monotonic() - started_s, cpu_s)
 
 
-async def _read_to_end(child: Child, output: _Output) -> None:
+async def _read_to_end(child: Running, output: _Output) -> None:
     """Read until the program has ended and its output is read."""
     reading = asyncio.create_task(_pump(child, output))
     settling = asyncio.create_task(_settle(child, reading, output))
@@ -146,12 +189,12 @@ async def _read_to_end(child: Child, output: _Output) -> None:
             task.result()
 
 
-async def _pump(child: Child, output: _Output) -> None:
+async def _pump(child: Running, output: _Output) -> None:
     while chunk := await child.read(_CHUNK_BYTES):
         await output.take(chunk)
 
 
-async def _settle(child: Child, reading: asyncio.Task[None], output: _Output) -> None:
+async def _settle(child: Running, reading: asyncio.Task[None], output: _Output) -> None:
     """After the end of the program, stop reading once whoever still holds its output is silent."""
     await child.exited()
     child.kill_group()

@@ -8,15 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import run
-
-
-@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request):
-    return request.param()
 
 
 def is_alive(pid: int) -> bool:
