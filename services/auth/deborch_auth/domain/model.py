@@ -1,0 +1,52 @@
+"""What the service keeps: API keys and enrolments, without their secrets."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from deborch_auth.domain.credentials import CredentialKind, prefix_of
+from deborch_shared.security import Role
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of a person, a script (`kind` KEY) or a builder (`kind` HOST, with the `host` that it is for).
+
+    `scopes` stay text: one that this release does not know must go on narrowing the key, not vanish from it.
+    """
+
+    id: str
+    kind: CredentialKind
+    name: str
+    role: Role
+    scopes: frozenset[str]
+    host: str | None
+    digest: bytes
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    @property
+    def prefix(self) -> str:
+        return prefix_of(self.kind, self.id)
+
+    @property
+    def subject(self) -> str:
+        return f"host:{self.host}" if self.host else f"key:{self.id}"
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Permission for one builder called `host` to get its service key, once, until `expires_at`."""
+
+    id: str
+    host: str
+    digest: bytes
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    used_at: datetime | None = None
