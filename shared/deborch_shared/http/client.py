@@ -113,7 +113,7 @@ class ApiClient:
         method: str,
         path: str,
         params: Mapping[str, str] | None,
-        body: Any,
+        body: Any,  # noqa: ANN401 - as in `open`
         headers: Mapping[str, str],
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:

@@ -14,6 +14,7 @@ from deborch_shared.http.problem import PROBLEM_CONTENT_TYPE
 from deborch_shared.security import PUBLIC
 
 _REFERENCE = "#/components/schemas/{model}"
+_UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]")  # as pydantic names the schema of a generic such as Page[Key]
 _PATH_PARAMETER = re.compile(r"\{(\w+)(:int)?\}")
 
 
@@ -146,4 +147,4 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": _REFERENCE.format(model=model.__name__)}
+    return {"$ref": _REFERENCE.format(model=_UNSAFE_IN_NAME.sub("_", model.__name__))}

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import logging
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -22,6 +23,8 @@ from deborch_shared.security.principal import Principal
 ISSUER = "deborch-auth"
 AUDIENCE = "deborch"
 ALGORITHM = "EdDSA"
+"""RFC 8037's name: RFC 9864 prefers "Ed25519", which few verifiers know yet. The library warns at each use."""
+warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
 CLOCK_SKEW_S = 10
 _CACHE_SIZE = 4_096
 _REFRESH_AT_MOST_EVERY_S = 5.0
