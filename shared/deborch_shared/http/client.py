@@ -1,7 +1,7 @@
 """A typed client for our own APIs: models in, models out, problems raised as the errors that they were."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -87,8 +87,12 @@ class ApiClient:
         params: Mapping[str, str] | None = None,
         body: Any = None,  # noqa: ANN401 - bytes, a model, or an async iterable of bytes
         headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One call without retries, its response open for streaming. A refused token is renewed once."""
+        """One call without retries, its response open for streaming. A refused token is renewed once.
+
+        A response with a status in `accept` is given back for its headers, where it would raise otherwise.
+        """
         sent = dict(headers or {})
         if isinstance(body, BaseModel):
             body = body.model_dump_json(exclude_none=True).encode()
@@ -102,7 +106,7 @@ class ApiClient:
                 streamed = body is not None and not isinstance(body, bytes)
                 if response.status == 401 and not renewed and self._token is not None and not streamed:
                     continue
-                if response.status >= 400:
+                if response.status >= 400 and response.status not in accept:
                     raise await _error_of(response)
                 yield response
                 return
