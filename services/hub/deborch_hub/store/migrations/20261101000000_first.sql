@@ -78,6 +78,8 @@ CREATE UNIQUE INDEX build_one_active ON build (target_id, source_name, version)
   WHERE NOT scratch AND version IS NOT NULL AND state IN ('building', 'publishing');
 CREATE INDEX build_by_state ON build (state, id);
 CREATE INDEX build_by_target ON build (target_id, id);
+CREATE INDEX build_by_source ON build (source_name, id);
+CREATE INDEX build_by_owner ON build (owner, id);
 
 CREATE TABLE build_dependency (
   build_id  bigint NOT NULL REFERENCES build ON DELETE CASCADE,
@@ -93,6 +95,7 @@ CREATE TABLE host (
   principal          text NOT NULL,
   state              text NOT NULL DEFAULT 'enabled' CHECK (state IN ('enabled', 'disabled', 'draining')),
   online             boolean NOT NULL DEFAULT true,
+  leaving            boolean NOT NULL DEFAULT false,
   architectures      text[] NOT NULL CHECK (cardinality(architectures) > 0),
   tags               text[] NOT NULL DEFAULT '{}',
   cpu                integer NOT NULL CHECK (cpu >= 0),
@@ -103,6 +106,8 @@ CREATE TABLE host (
   last_heartbeat_at  timestamptz,
   registered_at      timestamptz NOT NULL DEFAULT now()
 );
+
+COMMENT ON COLUMN host.leaving IS 'the builder itself said that it drains; state is what operators say';
 
 -- What a task asks of a host. Tasks that ask for the same share a row, so that the scheduler looks at classes of
 -- tasks and never at each of a long queue.
@@ -150,6 +155,7 @@ CREATE INDEX task_free ON task (requirement_id, priority DESC, id) WHERE state =
 CREATE INDEX task_on_host ON task (host_id, id) WHERE state IN ('assigned', 'running');
 CREATE INDEX task_lease ON task (lease_until) WHERE state IN ('assigned', 'running');
 CREATE INDEX task_blocked ON task (id) WHERE state = 'blocked';
+CREATE INDEX task_unsuccessful ON task (state, id) WHERE state IN ('failed', 'canceled');
 CREATE INDEX task_of_build ON task (build_id, id) WHERE build_id IS NOT NULL;
 CREATE UNIQUE INDEX task_one_of_a_kind ON task (build_id, kind, architecture) WHERE build_id IS NOT NULL;
 
@@ -175,6 +181,7 @@ CREATE TABLE attempt (
   PRIMARY KEY (task_id, attempt),
   CHECK ((outcome IS NULL) = (ended_at IS NULL))
 );
+CREATE INDEX attempt_on_host ON attempt (host_id, task_id);
 
 CREATE TABLE artifact (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -305,8 +312,24 @@ CREATE TABLE idempotency_key (
 );
 COMMENT ON COLUMN idempotency_key.request IS 'SHA-256 of method, path and body: the same key with another request is refused';
 
+-- What people and programs read -------------------------------------------------------------------------------------
+
+CREATE VIEW build_overview AS
+  SELECT build.id, target.name AS target, build.target_id, build.source_name AS source, build.version, build.state,
+         build.scratch, build.owner, build.priority, build.message, build.created_at, build.ended_at,
+         build.source_version_id
+  FROM build JOIN target ON target.id = build.target_id;
+
+CREATE VIEW task_overview AS
+  SELECT task.id, task.build_id, task.kind, task.architecture, task.state, task.attempt, host.name AS host,
+         task.blocked_reason, task.failure_class, task.message, task.created_at, task.assigned_at, task.started_at,
+         task.ended_at, task.label, task.priority, task.max_attempts, task.missing, task.lease_until,
+         task.requirement_id, task.host_id
+  FROM task LEFT JOIN host ON host.id = task.host_id;
+
 -- migrate:down
 
+DROP VIEW build_overview, task_overview;
 DROP TABLE idempotency_key, scheduler_lease, inbox, outbox, event, snapshot, archive_source, archive_binary,
   binary_package, archive, artifact, attempt, task_dependency, task, requirement, host, build_dependency, build,
   source_file, source_version, source_package, blob, target, suite CASCADE;
