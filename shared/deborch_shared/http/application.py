@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import cast
 
 import orjson
 from aiohttp import web
@@ -34,6 +35,8 @@ _SECURITY_HEADERS = {
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 ReadyCheck = Callable[[], Awaitable[str | None]]
 """Returns None if ready, else what is missing."""
+_REQUEST_ID_KEY = "deborch.request_id"
+_STARTED_KEY = "deborch.started"
 READY_CHECKS: web.AppKey[Mapping[str, ReadyCheck]] = web.AppKey("ready_checks", dict)
 ROUTES: web.AppKey[Sequence[Route]] = web.AppKey("routes", list)
 
@@ -45,12 +48,14 @@ def build_application(
     app = web.Application(middlewares=[_last_resort], client_max_size=0)
     app[READY_CHECKS] = ready_checks
     app[ROUTES] = list(routes)
+    app.on_response_prepare.append(_before_headers)
     for route in (*routes, *_OPERATIONS):
         app.router.add_route(route.method, _aiohttp_path(route.path), _pipeline(route, verifier), name=None)
     return app
 
 
 def _aiohttp_path(path: str) -> str:
+    path = re.sub(r"\{(\w+):path\}", r"{\1:.+}", path)
     return re.sub(r"\{(\w+):int\}", r"{\1:[0-9]{1,20}}", path)
 
 
@@ -59,28 +64,24 @@ def _pipeline(route: Route, verifier: TokenVerifier) -> AiohttpHandler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
-        request_id = _request_id(request)
+        request_id = request[_REQUEST_ID_KEY] = _request_id(request)
         try:
             call = await _admit(route, verifier, request)
             response = await route.handler(call)
             if route.method == "GET" and isinstance(response, web.Response):
                 _conditional(request, response)
         except DeborchError as error:
-            response = problem_response(error, request_id)
+            response = _failed(request, error)
         except web.HTTPException as error:
-            response = problem_response(from_http_exception(error), request_id)
+            response = _failed(request, from_http_exception(error))
         except (ConnectionError, TimeoutError) as error:
             _log.info("client went away on %s %s: %s", route.method, route.path, error)
-            response = problem_response(DeborchError(ErrorCode.BAD_REQUEST, "the request broke off"), request_id)
+            response = _failed(request, DeborchError(ErrorCode.BAD_REQUEST, "the request broke off"))
         except Exception:
             _log.exception("unexpected error on %s %s", route.method, route.path, extra={"request_id": request_id})
-            response = problem_response(_internal(), request_id)
+            response = _failed(request, _internal())
         _requests.labels(route.method, route.path, str(response.status)).inc()
         duration.observe(time.perf_counter() - began)
-        if not response.prepared:
-            response.headers["X-Request-Id"] = request_id
-            for name, value in _SECURITY_HEADERS.items():
-                response.headers.setdefault(name, value)
         return response
 
     return handle
@@ -158,6 +159,23 @@ def _conditional(request: web.Request, response: web.Response) -> None:
 def _request_id(request: web.Request) -> str:
     given = request.headers.get("X-Request-Id", "")
     return given if _REQUEST_ID.match(given) else new_event_id()
+
+
+async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
+    request[_STARTED_KEY] = response
+    response.headers["X-Request-Id"] = request.get(_REQUEST_ID_KEY) or _request_id(request)
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+def _failed(request: web.Request, error: DeborchError) -> web.StreamResponse:
+    """The problem, or, once a streamed response has begun, that response with its connection cut: never a false end."""
+    started = request.get(_STARTED_KEY)
+    if started is None:
+        return problem_response(error, request[_REQUEST_ID_KEY])
+    if request.transport is not None:
+        request.transport.abort()
+    return cast(web.StreamResponse, started)
 
 
 def _internal() -> DeborchError:

@@ -54,12 +54,13 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `path` may hold `{name}` and `{name:int}`; `needs` is a permission or PUBLIC."""
+    """One operation. `path` may hold `{name}`, `{name:int}` and `{name:path}` (which has slashes in it)."""
 
     method: str
     path: str
     handler: Handler
     needs: Requirement
+    """A permission, or PUBLIC."""
     summary: str
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None

@@ -15,7 +15,7 @@ from deborch_shared.security import PUBLIC
 
 _REFERENCE = "#/components/schemas/{model}"
 _UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9._-]")  # as pydantic names the schema of a generic such as Page[Key]
-_PATH_PARAMETER = re.compile(r"\{(\w+)(:int)?\}")
+_PATH_PARAMETER = re.compile(r"\{(\w+)(:int|:path)?\}")
 
 
 class Problem(BaseModel):
@@ -89,9 +89,9 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "integer", "minimum": 0} if number else {"type": "string"},
+            "schema": {"type": "integer", "minimum": 0} if kind == ":int" else {"type": "string"},
         }
-        for name, number in _PATH_PARAMETER.findall(route.path)
+        for name, kind in _PATH_PARAMETER.findall(route.path)
     ]
 
 

@@ -24,6 +24,8 @@ def problem_response(error: DeborchError, request_id: str) -> web.Response:
     headers = {"Retry-After": str(error.fields.get("retry_after_s", RETRY_AFTER_S))} if error.temporary else {}
     if error.code is ErrorCode.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="deborch"'
+    if error.code is ErrorCode.RANGE_NOT_SATISFIABLE and "size_bytes" in error.fields:
+        headers["Content-Range"] = f"bytes */{error.fields['size_bytes']}"
     body: dict[str, Any] = {
         **error.fields,
         "type": f"urn:deborch:error:{error.code.value}",
