@@ -3,10 +3,14 @@
 Unpacked is what the scripts use: installing rabbitmq-server would start a system service that nobody asked for,
 and needs root. apt chooses and verifies the packages, so that no version is written down here; whatever the host
 has installed already is not fetched.
+
+`python -m deborch_cli.local.rabbitmq_files DIRECTORY` does it ahead of time.
 """
 
+import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +83,17 @@ async def unpack(directory: Path) -> RabbitMQFiles:
 
 
 async def _fetch(packages: Path) -> None:
+    """Fetch into `packages`. apt's lists may be old or not there at all: then, as root, update them and try again."""
+    try:
+        await _fetch_by_lists(packages)
+    except DeborchError as error:
+        if os.geteuid() != 0 or error.code is not ErrorCode.FETCH_FAILED:
+            raise
+        await run(["apt-get", "update"], timeout_s=_FETCH_TIMEOUT_S, check=False)
+        await _fetch_by_lists(packages)
+
+
+async def _fetch_by_lists(packages: Path) -> None:
     try:
         plan = await run(
             ["apt-get", "install", "--simulate", "--no-install-recommends", PACKAGE], timeout_s=_FETCH_TIMEOUT_S
@@ -113,3 +128,15 @@ def _not_to_be_had(why: str) -> DeborchError:
         f"Debian's {PACKAGE} could not be fetched: {why}",
         hint="run 'apt-get update' as root and check the mirrors in /etc/apt, or set DEBORCH_AMQP_URL to use your own",
     )
+
+
+def main() -> None:
+    """Have RabbitMQ ready in the directory that is named on the command line."""
+    try:
+        asyncio.run(find_or_unpack(Path(sys.argv[1])))
+    except DeborchError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
