@@ -3,20 +3,20 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from deborch_shared.contract.base import Input, Name, Output
+from deborch_shared.contract.base import Input, Name, Output, Secret
 
 
 class TokenRequest(Input):
     """An API key for an access token of minutes."""
 
-    api_key: SecretStr
+    api_key: Secret
 
 
 class AccessToken(Output):
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - RFC 6750's name of the scheme
     expires_in_s: int
 
 
@@ -68,7 +68,7 @@ class Enrol(Input):
     """What a builder sends at its first start."""
 
     host: Name
-    enrolment_token: SecretStr
+    enrolment_token: Secret
 
 
 class WhoAmI(Output):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, StringConstraints
 
 ItemT = TypeVar("ItemT")
 
@@ -17,6 +17,8 @@ PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]{1,
 """Policy, section 5.6.1."""
 VersionText = Annotated[str, StringConstraints(pattern=r"^([0-9]+:)?[0-9][A-Za-z0-9.+~-]*$", max_length=200)]
 """Policy, section 5.6.12."""
+Secret = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
+"""Hidden in repr, logs and model_dump(); only the JSON that a client sends holds it."""
 Priority = Annotated[int, Field(ge=-1000, le=1000)]
 """Higher goes first; 0 is usual."""
 

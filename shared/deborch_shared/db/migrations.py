@@ -21,7 +21,10 @@ _LOCK_KEY = 0x6465626F726368  # "deborch"; all replicas of all versions agree on
 _TABLES = """
 CREATE TABLE IF NOT EXISTS schema_migrations (version varchar(128) PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS schema_migration_checksums (
-  version varchar(128) PRIMARY KEY REFERENCES schema_migrations, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+  version varchar(128) PRIMARY KEY REFERENCES schema_migrations,
+  sha256 text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now()
+);
 """
 
 

@@ -31,7 +31,7 @@ _UNAVAILABLE = (
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn the driver's errors into DATABASE_UNAVAILABLE (temporary) or DISK_FULL."""
+    """Turn the driver's errors into DATABASE_UNAVAILABLE (temporary), DISK_FULL, or INVALID_INPUT for a NUL."""
     try:
         yield
     except asyncpg.DiskFullError as error:
@@ -39,6 +39,12 @@ def translated_errors() -> Iterator[None]:
             ErrorCode.DISK_FULL,
             "the database's disk is full",
             hint="free space on the database server; nothing was lost",
+        ) from error
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise DeborchError(
+            ErrorCode.INVALID_INPUT,
+            "a text holds a character that cannot be stored (such as NUL)",
+            hint="send text without control characters",
         ) from error
     except _UNAVAILABLE as error:
         raise _unavailable(error) from error
