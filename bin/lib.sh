@@ -1,5 +1,5 @@
 # What bin/demo and bin/test share: setting up a Debian machine. Sourced by bash, from any directory.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is not used here is used there
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
@@ -30,8 +30,9 @@ fail() {
 }
 
 require_debian() {
-  command -v apt-get >/dev/null && command -v dpkg-query >/dev/null && [ -r /etc/debian_version ] ||
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null || [ ! -r /etc/debian_version ]; then
     fail "this is not Debian: there is no apt" "use a Debian 12 or newer machine, virtual machine or container"
+  fi
 }
 
 # Runs a command as root: as it is for root, through sudo for others.
