@@ -1,0 +1,197 @@
+"""The sandbox as its users see it: open it, run commands in it, leave it, and nothing stays."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
+from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, follow, readable
+from deborch_shared.sandbox.keeper_link import KeeperLink
+from deborch_shared.sandbox.record import ProcessIdentity, Record, remove
+from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, SandboxSpec, work_directory
+
+_DEFAULT_KEPT_BYTES = 4 << 20
+
+
+class _SandboxedCommand:
+    """A command in a sandbox, as `deborch_shared.process.follow` wants it."""
+
+    def __init__(self, link: KeeperLink, argv: Sequence[str], request: Mapping[str, Any]) -> None:
+        self._link = link
+        self._argv = argv
+        self._output, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(write_end, True)
+        try:
+            self._number, self._ended = link.start(request, write_end)
+        except BaseException:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(write_end)
+
+    async def read(self, limit_bytes: int) -> bytes:
+        while True:
+            try:
+                return os.read(self._output, limit_bytes)
+            except BlockingIOError:
+                await readable(self._output)
+
+    async def exited(self) -> None:
+        await asyncio.shield(self._ended)
+
+    def kill_group(self) -> None:
+        self._link.end(self._number)
+
+    async def end(self, grace_s: float) -> None:  # noqa: ARG002 - there is nobody to be gentle with: the root vanishes
+        try:
+            self.kill_group()
+            await self.exited()
+        finally:
+            os.close(self._output)
+
+    def reap(self) -> tuple[int, float]:
+        os.close(self._output)
+        outcome = self._ended.result()
+        if outcome["error"] is None:
+            return int(outcome["returncode"]), float(outcome["cpu_s"])
+        if outcome["missing"]:
+            raise DeborchError(
+                ErrorCode.PROCESS_FAILED,
+                f"{self._argv[0]} could not be started in the sandbox: {bounded(outcome['error'])}",
+                hint="the root of the sandbox lacks the package that holds it",
+                reason="start",
+                returncode=None,
+                output="",
+            )
+        raise DeborchError(
+            ErrorCode.SANDBOX_FAILED,
+            f"the sandbox could not run {self._argv[0]}: {bounded(outcome['error'])}",
+            hint="the message names the system call that the kernel refused",
+        )
+
+
+class Sandbox:
+    """An assembled root in which commands run, each in namespaces of its own."""
+
+    def __init__(self, link: KeeperLink, spec: SandboxSpec) -> None:
+        self._link = link
+        self._spec = spec
+        self._kept_as: Path | None = None
+
+    def keep_changes_as(self, path: Path) -> None:
+        """On leaving, once the overlay is unmounted, rename `spec.upper` to `path`, unless that exists by then."""
+        if self._spec.upper is None:
+            raise ValueError("only a sandbox with an upper directory of its own can keep its changes")
+        self._kept_as = path
+
+    def settle_changes(self) -> None:
+        """Do what `keep_changes_as` asked for; called once everything is unmounted."""
+        if self._kept_as is not None and self._spec.upper is not None and not self._kept_as.exists():
+            self._spec.upper.rename(self._kept_as)
+
+    @property
+    def workspace_fd(self) -> int:
+        """Descriptor of the workspace directory. What is in it is foreign: open with O_NOFOLLOW, by plain names."""
+        return self._link.workspace_fd
+
+    @property
+    def keeper_pid(self) -> int:
+        return self._link.pid
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        uid: int = 0,
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        network: bool = False,
+        on_output: OutputSink | None = None,
+        timeout_s: float | None = None,
+        max_output_bytes: int = DEFAULT_MAX_OUTPUT_BYTES,
+        kept_bytes: int = _DEFAULT_KEPT_BYTES,
+        check: bool = True,
+    ) -> ProcessResult:
+        """Run `argv` as `uid` and wait until it and everything that it started are gone.
+
+        Mount, pid, ipc, uts, cgroup and (without `network`) net namespaces are new for each command. With
+        `network` it sees the host's network, /etc/resolv.conf and /etc/hosts. uid 0 keeps a few capabilities,
+        any other uid none, with no_new_privs. `env` is added to CLEAN_ENVIRONMENT. The rest is as in
+        `deborch_shared.process.run`, except that an early end is always SIGKILL.
+
+        Raises:
+            DeborchError: what `process.run` raises, and SANDBOX_FAILED if the kernel refused an isolation.
+        """
+        request = {
+            "argv": list(argv),
+            "uid": uid,
+            "cwd": cwd,
+            "env": {**CLEAN_ENVIRONMENT, **(env or {})},
+            "network": network,
+        }
+        return await follow(
+            _SandboxedCommand(self._link, argv, request),
+            argv,
+            on_output=on_output,
+            timeout_s=timeout_s,
+            max_output_bytes=max_output_bytes,
+            kept_bytes=kept_bytes,
+            check=check,
+        )
+
+
+@asynccontextmanager
+async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
+    """Assemble the root of `spec`; on leaving, end everything in it and remove its directory.
+
+    The record of the sandbox is kept in the parent of `spec.directory`; `record.recover` of that directory removes
+    what is left if this process is killed.
+
+    Raises:
+        DeborchError: SANDBOX_FAILED, or ALREADY_EXISTS if a sandbox of that name is in use.
+    """
+    message = spec.to_message()
+    state_dir = spec.directory.parent
+    entry = _claim(spec)
+    try:
+        link = KeeperLink(spec.directory / "keeper.log")
+        sandbox = Sandbox(link, spec)
+        try:
+            entry = replace(entry, keeper=_identity(link.pid))
+            entry.write(state_dir)
+            await link.open(message)
+            yield sandbox
+        finally:
+            await link.close()
+        sandbox.settle_changes()
+    finally:
+        await remove(state_dir, replace(entry, keeper=None))
+
+
+def _claim(spec: SandboxSpec) -> Record:
+    """Record the sandbox, then make its directory."""
+    if spec.directory.exists():
+        raise DeborchError(
+            ErrorCode.ALREADY_EXISTS,
+            f"{spec.directory} is in use",
+            hint="wait for its owner to end, or clean up if the owner was killed",
+        )
+    paths = [spec.directory]
+    if spec.upper is not None:
+        paths += [spec.upper, work_directory(spec.upper)]
+    entry = Record(spec.directory.name, ProcessIdentity.of(os.getpid()), None, tuple(str(path) for path in paths))
+    spec.directory.parent.mkdir(parents=True, exist_ok=True)
+    entry.write(spec.directory.parent)
+    spec.directory.mkdir(mode=0o700)
+    return entry
+
+
+def _identity(pid: int) -> ProcessIdentity | None:
+    try:
+        return ProcessIdentity.of(pid)
+    except ProcessLookupError:
+        return None

@@ -1,0 +1,188 @@
+"""One command in namespaces of its own, by three processes.
+
+The *guard* (child of the keeper) makes the namespaces and waits; the *init* is process 1 of the new pid namespace,
+mounts, drops what it can and reaps; the *program* is what was asked for. When the program ends, init ends, and
+the kernel ends everything else in the namespace before the guard sees it. If the keeper dies, the guard dies,
+and with it init and all the rest (PDEATHSIG).
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from deborch_shared.sandbox.inside import syscalls
+from deborch_shared.sandbox.inside.root import Root
+
+_CAP_CHOWN, _CAP_DAC_OVERRIDE, _CAP_FOWNER, _CAP_FSETID, _CAP_KILL, _CAP_SETGID, _CAP_SETUID = 0, 1, 3, 4, 5, 6, 7
+_CAP_SETPCAP, _CAP_NET_BIND_SERVICE, _CAP_SYS_CHROOT, _CAP_AUDIT_WRITE, _CAP_SETFCAP = 8, 10, 18, 29, 31
+_ROOT_KEEPS = frozenset(
+    {
+        _CAP_CHOWN,
+        _CAP_DAC_OVERRIDE,
+        _CAP_FOWNER,
+        _CAP_FSETID,
+        _CAP_KILL,
+        _CAP_SETGID,
+        _CAP_SETUID,
+        _CAP_SETPCAP,
+        _CAP_NET_BIND_SERVICE,
+        _CAP_SYS_CHROOT,
+        _CAP_AUDIT_WRITE,
+        _CAP_SETFCAP,
+    }
+)
+"""What apt, dpkg and maintainer scripts need; nothing that mounts, loads, traces or configures the kernel."""
+_SETUP_FAILED = 125
+_EXEC_FAILED = 127
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the three processes pass down."""
+
+    root: Root
+    request: dict[str, Any]
+    user_namespace: int | None
+    output: int
+    report: int
+
+
+def start(root: Root, request: dict[str, Any], user_namespace: int | None, output: int) -> tuple[int, int]:
+    """Start the command of `request`, its output into the descriptor `output`.
+
+    Returns:
+        The pid of the guard, and a descriptor on which reports arrive as JSON lines: {"init": pid}, then either
+        {"returncode": n} or {"error": text, "missing": whether the program could not be executed}.
+    """
+    report_read, report_write = os.pipe2(os.O_CLOEXEC)
+    keeper = os.getpid()
+    job = _Job(root, request, user_namespace, output, report_write)
+    guard = os.fork()
+    if guard == 0:
+        _in_child(job, lambda: _guard(job, keeper))
+    os.close(report_write)
+    return guard, report_read
+
+
+def _in_child(job: _Job, body: Callable[[], NoReturn]) -> NoReturn:
+    """Run `body` in a forked process, which must never return into the keeper's code."""
+    try:
+        body()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            _report(job, error=f"{type(error).__name__}: {error}", missing=False)
+    finally:
+        os._exit(_SETUP_FAILED)
+
+
+def _report(job: _Job, **message: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    os.write(job.report, json.dumps(message).encode() + b"\n")
+
+
+def _guard(job: _Job, keeper: int) -> NoReturn:
+    syscalls.die_with_parent()
+    if os.getppid() != keeper:
+        os._exit(_SETUP_FAILED)
+    _close_all_but(job.output, job.report, job.user_namespace)
+    flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
+    flags |= syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
+    if not job.request["network"]:
+        flags |= syscalls.CLONE_NEWNET
+    syscalls.unshare(flags)
+    alive_read, alive_write = os.pipe2(os.O_CLOEXEC)
+    init = os.fork()
+    if init == 0:
+        os.close(alive_write)
+        _in_child(job, lambda: _init(job, alive_read))
+    _report(job, init=init)
+    os.close(job.report)
+    os.close(job.output)
+    os.waitpid(init, 0)
+    os._exit(0)
+
+
+def _close_all_but(*kept: int | None) -> None:
+    """Close every descriptor above 2 that is not in `kept`."""
+    first = 3
+    for descriptor in sorted(number for number in kept if number is not None and number > 2):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _init(job: _Job, guard_is_alive: int) -> NoReturn:
+    syscalls.die_with_parent()
+    syscalls.set_hostname(job.request["hostname"])
+    if not job.request["network"]:
+        syscalls.loopback_up()
+    job.root.enter(network_files=job.request["network"])
+    _import_nothing_more()
+    if job.user_namespace is not None:
+        syscalls.enter_user_namespace(job.user_namespace)
+        os.close(job.user_namespace)
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    else:
+        os.setgroups([])
+    syscalls.keep_capabilities(_ROOT_KEEPS)
+    syscalls.die_with_parent()
+    if select.select([guard_is_alive], [], [], 0)[0]:
+        os._exit(_SETUP_FAILED)
+    program = os.fork()
+    if program == 0:
+        os.close(guard_is_alive)
+        _in_child(job, lambda: _program(job))
+    silence = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2, job.output):
+        os.dup2(silence, descriptor)
+    _reap_until(program, job)
+
+
+def _import_nothing_more() -> None:
+    """From here on the file system is foreign: no module may be loaded from it."""
+    sys.path.clear()
+    sys.meta_path.clear()
+
+
+def _reap_until(program: int, job: _Job) -> NoReturn:
+    """Collect orphans until the program ends, report how it did, and end; the kernel ends what is left."""
+    while True:
+        pid, status = os.wait()
+        if pid == program:
+            with contextlib.suppress(OSError):
+                _report(job, returncode=os.waitstatus_to_exitcode(status))
+            os._exit(0)
+
+
+def _program(job: _Job) -> NoReturn:
+    os.setsid()
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    os.dup2(job.output, 1)
+    os.dup2(job.output, 2)
+    os.umask(0o022)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    uid = int(job.request["uid"])
+    if uid:
+        syscalls.keep_capabilities(frozenset({_CAP_SETGID, _CAP_SETUID}))
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        syscalls.no_new_privileges()
+    os.chdir(job.request["cwd"])
+    _close_all_but(job.report)
+    _execute(job)
+
+
+def _execute(job: _Job) -> NoReturn:
+    argv: list[str] = job.request["argv"]
+    try:
+        os.execvpe(argv[0], argv, job.request["env"])
+    except OSError as error:
+        _report(job, error=f"{argv[0]}: {error.strerror}", missing=True)
+        os._exit(_EXEC_FAILED)

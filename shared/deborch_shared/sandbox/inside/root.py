@@ -1,0 +1,160 @@
+"""Mounts: the overlay that all commands of a sandbox share, and the fresh /proc, /sys and /dev of each command."""
+
+import os
+from typing import Any
+
+from deborch_shared.sandbox.inside import syscalls
+from deborch_shared.sandbox.inside.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
+
+_LOCKED_DOWN = MS_NOSUID | MS_NODEV | MS_NOEXEC
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_DEVICE_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "fd/0"),
+    ("stdout", "fd/1"),
+    ("stderr", "fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+_READ_ONLY_PROC = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/sysrq-trigger")
+_HIDDEN_PROC = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/kmsg", "/proc/sched_debug", "/proc/config.gz")
+_HIDDEN_SYS = ("/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing")
+_TTY_GID = 5
+
+
+class Root:
+    """The directories of one sandbox, and its ids: `first_id` is the host's id for root inside."""
+
+    def __init__(self, spec: dict[str, Any], user_namespace: int | None) -> None:
+        self._spec = spec
+        self._user_namespace = user_namespace
+        self._first_id = int(spec["first_id"] or 0)
+        self._directory = str(spec["directory"])
+        self.path = f"{self._directory}/root"
+        self._scratch = f"{self._directory}/scratch"
+        self._workspace = f"{self._scratch}/workspace"
+
+    def assemble(self) -> None:
+        """Mount the overlay in this process's mount namespace."""
+        os.mkdir(self.path)
+        os.mkdir(self._scratch)
+        if self._spec["scratch_bytes"]:
+            size = f"size={self._spec['scratch_bytes']},mode=755"
+            syscalls.mount("scratch", self._scratch, "tmpfs", MS_NOSUID | MS_NODEV, size)
+        lowers = [self._lower(number, lower) for number, lower in enumerate(self._spec["lowers"])]
+        upper, work = self._upper()
+        options = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work},volatile,index=off,metacopy=off"
+        syscalls.mount("overlay", self.path, "overlay", MS_NODEV, options)
+        self._make_workspace()
+        for entry in self._spec["binds"]:
+            self._bind(entry)
+
+    def disassemble(self) -> None:
+        """Unmount the overlay, so that what was written to a kept upper directory is whole."""
+        syscalls.unmount(self.path, syscalls.MNT_DETACH)
+
+    def open_workspace(self) -> int:
+        """A descriptor of the workspace directory, for the owner of the sandbox."""
+        return os.open(self._workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _lower(self, number: int, lower: dict[str, Any]) -> str:
+        if self._user_namespace is None or not lower["map_ids"]:
+            return str(lower["path"])
+        target = f"{self._directory}/lower-{number}"
+        os.mkdir(target)
+        syscalls.bind_with_ids(lower["path"], target, self._user_namespace, read_only=True)
+        return target
+
+    def _upper(self) -> tuple[str, str]:
+        """The directory that receives changes; a kept one has its work directory beside it (overlayfs asks for it)."""
+        kept = self._spec["upper"]
+        upper = str(kept) if kept else f"{self._scratch}/upper"
+        work = str(self._spec["work"]) if kept else f"{self._scratch}/work"
+        os.mkdir(upper, 0o755)
+        os.mkdir(work, 0o755)
+        os.chmod(upper, 0o755)
+        os.chown(upper, self._first_id, self._first_id)
+        return upper, work
+
+    def _make_workspace(self) -> None:
+        os.mkdir(self._workspace)
+        os.chmod(self._workspace, 0o755)
+        owner = self._first_id + int(self._spec["workspace_uid"])
+        os.chown(self._workspace, owner, owner)
+        target = self._directory_inside(self._spec["workspace"])
+        syscalls.bind(self._workspace, target)
+        syscalls.remount_bind(target, MS_NOSUID | MS_NODEV)
+
+    def _bind(self, entry: dict[str, Any]) -> None:
+        if os.path.isdir(entry["source"]):
+            target = self._directory_inside(entry["target"])
+        else:
+            target = self._file_inside(entry["target"])
+        if entry["read_only"] or self._user_namespace is None:
+            syscalls.bind(entry["source"], target)
+            syscalls.remount_bind(target, MS_NOSUID | MS_NODEV | (MS_RDONLY if entry["read_only"] else 0))
+        else:
+            syscalls.bind_with_ids(entry["source"], target, self._user_namespace, read_only=False)
+
+    def _directory_inside(self, name: str) -> str:
+        path = self.path
+        for part in name.strip("/").split("/"):
+            path = f"{path}/{part}"
+            if not os.path.lexists(path):
+                os.mkdir(path, 0o755)
+                os.chown(path, self._first_id, self._first_id)
+            elif os.path.islink(path) or not os.path.isdir(path):
+                raise OSError(f"{path} is not a directory, so nothing can be mounted there")
+        return path
+
+    def _file_inside(self, name: str) -> str:
+        parent, _, last = name.rpartition("/")
+        path = f"{self._directory_inside(parent)}/{last}"
+        if os.path.islink(path):
+            os.unlink(path)
+        if not os.path.exists(path):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        return path
+
+    def enter(self, *, network_files: bool) -> None:
+        """In a command's own mount namespace: fresh kernel file systems, then make the overlay the root."""
+        self._mount_proc()
+        self._mount_sys()
+        self._mount_dev()
+        if network_files:
+            for name in ("/etc/resolv.conf", "/etc/hosts"):
+                if os.path.exists(name):
+                    self._bind({"source": os.path.realpath(name), "target": name, "read_only": True})
+        os.chdir(self.path)
+        syscalls.pivot_root_here()
+
+    def _mount_proc(self) -> None:
+        syscalls.mount("proc", self._directory_inside("/proc"), "proc", _LOCKED_DOWN)
+        for name in _READ_ONLY_PROC:
+            path = self.path + name
+            if os.path.exists(path):
+                syscalls.bind(path, path, recursive=True)
+                syscalls.remount_bind(path, MS_RDONLY | _LOCKED_DOWN)
+        for name in _HIDDEN_PROC:
+            if os.path.exists(self.path + name):
+                syscalls.bind("/dev/null", self.path + name)
+
+    def _mount_sys(self) -> None:
+        syscalls.mount("sysfs", self._directory_inside("/sys"), "sysfs", MS_RDONLY | _LOCKED_DOWN)
+        for name in _HIDDEN_SYS:
+            if os.path.isdir(self.path + name):
+                syscalls.mount("hidden", self.path + name, "tmpfs", MS_RDONLY | _LOCKED_DOWN, "size=0,mode=755")
+
+    def _mount_dev(self) -> None:
+        dev = self._directory_inside("/dev")
+        owner = f"uid={self._first_id},gid={self._first_id}"
+        syscalls.mount("dev", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, f"mode=755,size=64k,{owner}")
+        for name in _DEVICES:
+            os.close(os.open(f"{dev}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+            syscalls.bind(f"/dev/{name}", f"{dev}/{name}")
+        for name in ("pts", "shm"):
+            os.mkdir(f"{dev}/{name}")
+        terminals = f"newinstance,ptmxmode=0666,mode=620,gid={self._first_id + _TTY_GID}"
+        syscalls.mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, terminals)
+        syscalls.mount("shm", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        for name, target in _DEVICE_LINKS:
+            os.symlink(target, f"{dev}/{name}")

@@ -1,0 +1,139 @@
+"""What is on disk for each sandbox, so that the next start can remove what a killed owner left.
+
+A record is written before the first directory that it names is made, and removed after the last of them is gone.
+So a directory without a record never exists, and cleaning up twice does no harm. Mounts need no record: they
+live in the keeper's mount namespace and end with it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deborch_shared import process
+
+_SUFFIX = ".sandbox.json"
+_KEEPER_ENDS_WITHIN_S = 10.0
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process that cannot be mistaken for a later one with the same pid."""
+
+    pid: int
+    started_ticks: int
+    boot_id: str
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessIdentity":
+        """The identity of a process that runs now.
+
+        Raises:
+            ProcessLookupError: there is none.
+        """
+        return cls(pid, _started_ticks(pid), _boot_id())
+
+    def is_alive(self) -> bool:
+        try:
+            return self == ProcessIdentity.of(self.pid)
+        except ProcessLookupError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One sandbox on disk."""
+
+    name: str
+    owner: ProcessIdentity
+    keeper: ProcessIdentity | None
+    paths: tuple[str, ...]
+    """Everything to remove once the owner is dead."""
+
+    def write(self, state_dir: Path) -> None:
+        temporary = state_dir / f".{self.name}.{os.getpid()}.new"
+        temporary.write_text(json.dumps(asdict(self)))
+        temporary.rename(_path(state_dir, self.name))
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        content = json.loads(path.read_text())
+        keeper = content["keeper"]
+        return cls(
+            content["name"],
+            ProcessIdentity(**content["owner"]),
+            ProcessIdentity(**keeper) if keeper else None,
+            tuple(content["paths"]),
+        )
+
+
+def records(state_dir: Path) -> list[Record]:
+    """Every sandbox recorded in `state_dir`, of owners dead or alive."""
+    found = []
+    for path in sorted(state_dir.glob(f"*{_SUFFIX}")):
+        with suppress(FileNotFoundError):
+            found.append(Record.read(path))
+    return found
+
+
+async def remove(state_dir: Path, record: Record) -> None:
+    """End the keeper if it still runs, remove the directories, then the record. Can be repeated."""
+    if record.keeper is not None:
+        await _end(record.keeper)
+    await remove_trees(Path(path) for path in record.paths)
+    _path(state_dir, record.name).unlink(missing_ok=True)
+
+
+async def remove_trees(paths: Iterable[Path]) -> None:
+    """Remove whole trees, of any depth, never crossing into another file system."""
+    await process.run(["rm", "-rf", "--one-file-system", "--", *map(str, paths)])
+
+
+async def recover(state_dir: Path) -> list[Record]:
+    """Remove everything that belongs to dead owners; return what was removed. Safe beside living owners."""
+    _remove_half_written(state_dir)
+    abandoned = [record for record in records(state_dir) if not record.owner.is_alive()]
+    for record in abandoned:
+        await remove(state_dir, record)
+    return abandoned
+
+
+def _remove_half_written(state_dir: Path) -> None:
+    for path in state_dir.glob(".*.new"):
+        writer = path.name.split(".")[-2]
+        if not Path(f"/proc/{writer}").exists():
+            path.unlink(missing_ok=True)
+
+
+async def _end(keeper: ProcessIdentity) -> None:
+    with suppress(ProcessLookupError):
+        if keeper.is_alive():
+            os.kill(keeper.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_KEEPER_ENDS_WITHIN_S):
+            while keeper.is_alive():  # noqa: ASYNC110 - another process's child: there is nothing to wait on
+                await asyncio.sleep(_POLL_S)
+
+
+def _path(state_dir: Path, name: str) -> Path:
+    return state_dir / f"{name}{_SUFFIX}"
+
+
+def _started_ticks(pid: int) -> int:
+    """Field 22 of /proc/PID/stat, proc(5). A zombie counts as gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessLookupError(pid) from None
+    if fields[0] in "ZX":
+        raise ProcessLookupError(pid)
+    return int(fields[19])
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,107 @@
+"""What a sandbox is made of, as data."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deborch_shared.errors import DeborchError, ErrorCode
+
+CLEAN_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/nonexistent",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "TERM": "dumb",
+    "SHELL": "/bin/sh",
+}
+"""All that a command sees of an environment, unless it is given more."""
+
+_MOUNTABLE = re.compile(r"/[^:,\\\0]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """Ids of the host that stand for 0 to `count` - 1 inside. No user of the host may own any of them."""
+
+    first: int
+    count: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """A read-only layer of the root."""
+
+    path: Path
+    map_ids: bool
+    """True: its files belong to ids from 0 up, as in a plain chroot. False: they are in the `IdRange` already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file or directory of the host that is seen inside."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One sandbox. All paths are absolute and free of the characters that overlayfs gives a meaning to."""
+
+    directory: Path
+    """Made at the start, removed at the end; its name identifies the sandbox."""
+    lowers: tuple[Lower, ...]
+    """Nearest first."""
+    upper: Path | None = None
+    """A new directory on a disk that receives the changes, for `Sandbox.keep_changes_as`; None: in the scratch."""
+    scratch_bytes: int | None = None
+    """Size of the tmpfs that holds workspace and changes; None: they are on the disk of `directory`, unlimited."""
+    ids: IdRange | None = None
+    """None: no user namespace; root inside is root on the host with few capabilities."""
+    workspace: str = "/build"
+    """A directory that is not part of the overlay, writable for `workspace_uid`, open to the owner."""
+    workspace_uid: int = 0
+    binds: tuple[Bind, ...] = ()
+    hostname: str = "sandbox"
+
+    def to_message(self) -> dict[str, Any]:
+        """The form that the keeper reads.
+
+        Raises:
+            DeborchError: UNSAFE_PATH if a path cannot be mounted.
+        """
+        return {
+            "directory": mountable(self.directory),
+            "lowers": [{"path": mountable(lower.path), "map_ids": lower.map_ids} for lower in self.lowers],
+            "upper": mountable(self.upper) if self.upper else None,
+            "work": mountable(work_directory(self.upper)) if self.upper else None,
+            "scratch_bytes": self.scratch_bytes,
+            "first_id": self.ids.first if self.ids else None,
+            "id_count": self.ids.count if self.ids else None,
+            "workspace": self.workspace,
+            "workspace_uid": self.workspace_uid,
+            "binds": [
+                {"source": str(bind.source), "target": bind.target, "read_only": bind.read_only} for bind in self.binds
+            ],
+            "hostname": self.hostname,
+        }
+
+
+def work_directory(upper: Path) -> Path:
+    """The directory that overlayfs needs beside `upper`."""
+    return upper.with_name(f"{upper.name}.work")
+
+
+def mountable(path: Path) -> str:
+    """`path` as text, if overlayfs can take it."""
+    text = str(path)
+    if _MOUNTABLE.match(text) is None:
+        raise DeborchError(
+            ErrorCode.UNSAFE_PATH,
+            f"{text!r} cannot be mounted",
+            hint="choose an absolute path without ':' ',' and backslash",
+        )
+    return text
