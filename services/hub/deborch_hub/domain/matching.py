@@ -62,11 +62,7 @@ class HostSlot:
             return Obstacle.ARCHITECTURE
         if not demand.required_tags <= self.tags:
             return Obstacle.TAGS
-        if (
-            demand.cpu > self.cpu
-            or demand.memory_bytes > self.memory_bytes
-            or demand.disk_bytes > self.disk_bytes
-        ):
+        if demand.cpu > self.cpu or demand.memory_bytes > self.memory_bytes or demand.disk_bytes > self.disk_bytes:
             return Obstacle.TOO_SMALL
         if (
             self.used_cpu + demand.cpu > self.cpu

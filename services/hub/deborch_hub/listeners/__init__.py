@@ -1,0 +1,1 @@
+"""What arrives over the broker, handed to the handlers in batches. No rule of its own."""

@@ -1,0 +1,83 @@
+"""Leases that ran out and hosts that fell silent."""
+
+import asyncio
+import logging
+
+from deborch_hub.handlers.context import Context
+from deborch_hub.handlers.hosts import refresh_board
+from deborch_hub.handlers.reports import finish_attempt
+from deborch_hub.store.queries import SQL
+from deborch_shared.clock import Clock
+from deborch_shared.errors import DeborchError
+from deborch_shared.events.model import BuildDone, HostLost
+
+_log = logging.getLogger(__name__)
+SILENT_AFTER_HEARTBEATS = 3
+_LOOK_EVERY_S = 1.0
+
+
+class Reaper:
+    """Frees the tasks of hosts that are not heard. Pauses while this hub itself cannot hear."""
+
+    def __init__(self, context: Context, clock: Clock) -> None:
+        self._context = context
+        self._clock = clock
+        self._deaf = True
+
+    @property
+    def _grace_s(self) -> float:
+        return SILENT_AFTER_HEARTBEATS * self._context.heartbeat_interval_s
+
+    def cannot_hear(self) -> None:
+        """The hub was, or is, cut off from broker or database: silence so far proves nothing."""
+        self._deaf = True
+
+    async def run(self, *, can_hear: asyncio.Event) -> None:
+        """Look until cancelled. `can_hear` is set while heartbeats can arrive."""
+        while True:
+            try:
+                await can_hear.wait()
+                if self._deaf:
+                    await self._extend()
+                await self._expire_leases()
+                await self._lose_hosts()
+            except DeborchError as error:
+                if not error.temporary:
+                    raise
+                self._deaf = True
+                _log.warning("leases are not looked at: %s", error)
+            await self._clock.sleep(_LOOK_EVERY_S)
+
+    async def _extend(self) -> None:
+        leadership = self._context.leadership
+        await self._context.database.execute(
+            SQL["extend_all_leases"], self._grace_s, leadership.epoch, leadership.holder
+        )
+        await self._context.database.execute(SQL["hear_all_hosts"])
+        self._deaf = False
+
+    async def _expire_leases(self) -> None:
+        for row in await self._context.database.fetch(SQL["expired_tasks"]):
+            _log.warning("lease of task %d attempt %d on %s ran out", row["id"], row["attempt"], row["host"])
+            report = BuildDone(
+                task_id=row["id"],
+                attempt=row["attempt"],
+                host=row["host"],
+                succeeded=False,
+                failure_class="host-lost",
+                message=f"{row['host']} did not renew its lease",
+            )
+            await finish_attempt(self._context, report, fenced=True)
+
+    async def _lose_hosts(self) -> None:
+        leadership = self._context.leadership
+        rows = await self._context.database.fetch(
+            SQL["lose_silent_hosts"], self._grace_s, leadership.epoch, leadership.holder
+        )
+        if not rows:
+            return
+        async with self._context.transactions.begin() as work:
+            for row in rows:
+                _log.warning("host %s is lost", row["name"])
+                work.tell(HostLost(host=row["name"], last_heartbeat_at=row["last_heartbeat_at"]))
+        await refresh_board(self._context)
