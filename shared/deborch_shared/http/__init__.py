@@ -7,7 +7,7 @@ from deborch_shared.http.application import READY_CHECKS, ReadyCheck, build_appl
 from deborch_shared.http.call import Call, Handler, Route, page, respond
 from deborch_shared.http.client import ApiClient
 from deborch_shared.http.openapi import openapi_document
-from deborch_shared.http.server import serve
+from deborch_shared.http.server import bind, serve
 
 __all__ = [
     "READY_CHECKS",
@@ -16,6 +16,7 @@ __all__ = [
     "Handler",
     "ReadyCheck",
     "Route",
+    "bind",
     "build_application",
     "openapi_document",
     "page",

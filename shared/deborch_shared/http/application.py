@@ -88,6 +88,8 @@ def _pipeline(route: Route, verifier: TokenVerifier) -> AiohttpHandler:
 
 
 async def _admit(route: Route, verifier: TokenVerifier, request: web.Request) -> Call:
+    if "\0" in request.path or any("\0" in value for value in request.query.values()):
+        raise DeborchError(ErrorCode.BAD_REQUEST, "the address holds a NUL character")
     principal = NOBODY
     if route.needs is not PUBLIC:
         principal = await _authenticate(verifier, request)
@@ -151,7 +153,9 @@ def _conditional(request: web.Request, response: web.Response) -> None:
     if "ETag" not in response.headers:
         response.headers["ETag"] = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
     asked = request.headers.get("If-None-Match", "")
-    if asked and (asked == "*" or response.headers["ETag"] in {tag.strip() for tag in asked.split(",")}):
+    if asked and (
+        asked == "*" or response.headers["ETag"] in {tag.strip().removeprefix("W/") for tag in asked.split(",")}
+    ):
         response.set_status(304)
         response.body = None
 
@@ -194,7 +198,10 @@ async def _last_resort(request: web.Request, handler: AiohttpHandler) -> web.Str
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return problem_response(from_http_exception(error), _request_id(request))
+        response = problem_response(from_http_exception(error), _request_id(request))
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
 
 
 async def _livez(_: Call) -> web.StreamResponse:

@@ -13,7 +13,7 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 _STATUS_CODES = {
     404: ErrorCode.NOT_FOUND,
-    405: ErrorCode.BAD_REQUEST,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
     413: ErrorCode.TOO_LARGE,
 }
 
@@ -79,6 +79,7 @@ def _code_of_status(status: int) -> ErrorCode:
         401: ErrorCode.UNAUTHENTICATED,
         403: ErrorCode.FORBIDDEN,
         404: ErrorCode.NOT_FOUND,
+        405: ErrorCode.METHOD_NOT_ALLOWED,
         409: ErrorCode.CONFLICT,
         413: ErrorCode.TOO_LARGE,
         429: ErrorCode.RATE_LIMITED,

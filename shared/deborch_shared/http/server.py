@@ -14,16 +14,25 @@ _SHUTDOWN_TIMEOUT_S = 3.0
 
 
 @asynccontextmanager
-async def serve(app: web.Application, host: str, port: int, *, port_file: Path | None = None) -> AsyncIterator[int]:
+async def serve(
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    port_file: Path | None = None,
+    listener: socket.socket | None = None,
+) -> AsyncIterator[int]:
     """Listen, give the port in use, and on leaving finish the requests under way.
 
+    `listener`: a socket from `bind`, for a service that must know its port before it has its application.
+
     Raises:
-        DeborchError: PORT_TAKEN if another process has the port.
+        DeborchError: PORT_TAKEN if another process has the port, INVALID_SETTING if the address is of no use.
     """
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
-        listener = _listen(host, port)
+        listener = listener or bind(host, port)
         site = web.SockSite(runner, listener)
         await site.start()
         in_use = int(listener.getsockname()[1])
@@ -36,21 +45,30 @@ async def serve(app: web.Application, host: str, port: int, *, port_file: Path |
         await runner.cleanup()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(1024)
     except OSError as error:
         listener.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise DeborchError(
+        raise _cannot_listen(host, port, error) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> DeborchError:
+    if error.errno == errno.EADDRINUSE:
+        return DeborchError(
             ErrorCode.PORT_TAKEN,
             f"port {port} on {host} is taken",
             hint="stop what listens there, or set another port",
-        ) from None
-    listener.listen(1024)
-    listener.setblocking(False)
-    return listener
+        )
+    return DeborchError(
+        ErrorCode.INVALID_SETTING,
+        f"cannot listen on {host}, port {port}: {error.strerror}",
+        hint="set an address of this machine, and a port above 1023 unless the service may take lower ones",
+    )

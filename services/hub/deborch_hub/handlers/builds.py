@@ -172,7 +172,7 @@ async def add_build_tasks(
                 UploadedFile(name=row["name"], sha256=row["sha256"].hex(), size_bytes=row["size_bytes"])
                 for row in files
             ),
-            archives=(ArchiveAccess(name=target["name"], sources=context.archive_sources(target["name"])),),
+            archives=(ArchiveAccess(name=target["name"], sources=context.archive_sources(target["name"], target["architectures"])),),
             timeout_s=context.defaults.build_timeout_s,
         )
         demand = Demand(

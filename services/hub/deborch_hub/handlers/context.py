@@ -1,6 +1,6 @@
 """What the handlers work with, wired once in `__main__`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,8 +43,8 @@ class Context:
     board: Board
     leadership: Leadership
     blobs: Blobs
-    archive_sources: Callable[[str], str]
-    """The deb822 text by which a buildroot reads a target's archive."""
+    archive_sources: Callable[[str, Sequence[str]], str]
+    """The deb822 text by which a buildroot reads the archive of a target with these architectures."""
     wake_publisher: Callable[[], None]
     defaults: BuildDefaults
     source_keyring: Path | None

@@ -1,7 +1,7 @@
 """Leases that ran out and hosts that fell silent."""
 
-import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from deborch_hub.handlers.context import Context
 from deborch_hub.handlers.hosts import refresh_board
@@ -32,11 +32,11 @@ class Reaper:
         """The hub was, or is, cut off from broker or database: silence so far proves nothing."""
         self._deaf = True
 
-    async def run(self, *, can_hear: asyncio.Event) -> None:
-        """Look until cancelled. `can_hear` is set while heartbeats can arrive."""
+    async def run(self, *, is_connected: Callable[[], Awaitable[None]]) -> None:
+        """Look until cancelled. `is_connected` returns while heartbeats can arrive."""
         while True:
             try:
-                await can_hear.wait()
+                await is_connected()
                 if self._deaf:
                     await self._extend()
                 await self._expire_leases()
