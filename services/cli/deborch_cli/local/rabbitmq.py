@@ -34,7 +34,7 @@ from deborch_shared.process import run
 
 USER = "deborch"
 NEEDED_BYTES = 200 * MEBIBYTE
-_NODE = "deborch@localhost"
+_NODE = f"deborch@{ports.LOOPBACK}"  # an address, so that no resolver has a say
 _START_ATTEMPTS = 3
 _STOP_GRACE_S = 30.0
 _EPMD_GRACE_S = 2.0
@@ -220,6 +220,7 @@ class EmbeddedRabbitMQ:
             "ERL_EPMD_PORT": str(mapper_port),
             "ERL_CRASH_DUMP_SECONDS": "0",
             "RABBITMQ_NODENAME": _NODE,
+            "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_DIST_PORT": str(distribution_port),
             "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
