@@ -1,0 +1,36 @@
+"""The builder's process: reads settings, wires engine and daemon, runs until it is told to stop."""
+
+import sys
+
+from deborch_builder.daemon import Daemon
+from deborch_builder.data_directory import locked
+from deborch_builder.mock_engine import MockEngine
+from deborch_builder.settings import BuilderSettings
+from deborch_shared.clock import SystemClock
+from deborch_shared.errors import DeborchError
+from deborch_shared.lifecycle import Lifecycle, run_service
+from deborch_shared.settings import load
+
+
+async def run(settings: BuilderSettings, lifecycle: Lifecycle) -> None:
+    """Work until `lifecycle` stops, then drain."""
+    with locked(settings.data_dir) as data:
+        engine = MockEngine(data.buildroots, mirror=settings.mirror, log_limit_bytes=settings.log_limit_bytes)
+        await Daemon(settings, data, engine, SystemClock()).run(lifecycle)
+
+
+def main() -> None:
+    try:
+        settings = load(BuilderSettings)
+    except DeborchError as error:
+        sys.exit(f"deborch-builder: {error}")
+    run_service(
+        "deborch-builder",
+        lambda lifecycle: run(settings, lifecycle),
+        log_level=settings.log_level,
+        otlp_endpoint=settings.otlp_endpoint,
+    )
+
+
+if __name__ == "__main__":
+    main()

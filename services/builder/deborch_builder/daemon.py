@@ -1,0 +1,186 @@
+"""The daemon from start to end: recover, enrol, register, work, drain."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from deborch_builder import machine
+from deborch_builder.admission import Offer
+from deborch_builder.attempts import Attempts
+from deborch_builder.commands import Commands
+from deborch_builder.credentials import AccessTokens, ensure_key
+from deborch_builder.data_directory import DataDirectory
+from deborch_builder.engine_port import BuildEngine
+from deborch_builder.health import serve_health
+from deborch_builder.heartbeat import send_heartbeats
+from deborch_builder.hub import HttpHub
+from deborch_builder.job import Tools
+from deborch_builder.journal import Journal
+from deborch_builder.recovery import recover
+from deborch_builder.registration import register
+from deborch_builder.reporter import Reporter
+from deborch_builder.settings import BuilderSettings
+from deborch_builder.spool import Spool
+from deborch_builder.transfers import Transfers
+from deborch_shared.bus import Bus, host_queue
+from deborch_shared.clock import Clock
+from deborch_shared.contract.hosts import HostRegister
+from deborch_shared.errors import DeborchError
+from deborch_shared.events.model import HostHeartbeat, Resources
+from deborch_shared.http import ApiClient, ReadyCheck
+from deborch_shared.lifecycle import Lifecycle
+
+_log = logging.getLogger(__name__)
+ResultT = TypeVar("ResultT")
+_FLUSH_TIMEOUT_S = 5.0
+_HTTP_TIMEOUT_S = 60.0
+
+
+@dataclass(slots=True)
+class _Node:
+    """A builder that the hub knows, wired and ready to run."""
+
+    bus: Bus
+    reporter: Reporter
+    attempts: Attempts
+    commands: Commands
+    heartbeat_interval_s: float
+
+
+class Daemon:
+    """One builder process."""
+
+    def __init__(self, settings: BuilderSettings, data: DataDirectory, engine: BuildEngine, clock: Clock) -> None:
+        self._settings = settings
+        self._data = data
+        self._engine = engine
+        self._clock = clock
+        self._bus = Bus(settings.amqp_dsn(), name=f"builder {settings.name}")
+        self._registered = False
+        self._engine_problem: str | None = None
+
+    async def run(self, lifecycle: Lifecycle) -> None:
+        """Start and work until `lifecycle` stops, then drain.
+
+        Raises:
+            DeborchError: what keeps the builder from starting, such as NAME_TAKEN. A hub that is away is waited for.
+        """
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._engine.close)
+            await stack.enter_async_context(
+                serve_health(settings.host, settings.port, settings.port_file, self._ready_checks())
+            )
+            node = await _unless_stopped(lifecycle, self._started(stack))
+            if node is not None:
+                await self._work(node, lifecycle)
+
+    async def _started(self, stack: AsyncExitStack) -> _Node:
+        settings, clock = self._settings, self._clock
+        journal, spool = Journal(self._data.assignments), Spool(self._data.spool)
+        not_again = await asyncio.to_thread(recover, settings.name, journal, spool, self._data.work)
+        self._engine_problem = await self._recovered_engine()
+        auth = await stack.enter_async_context(ApiClient(settings.auth_url))
+        key = await ensure_key(auth, settings.name, settings.key_path, settings.enrolment, clock)
+        client = ApiClient(settings.hub_url, token=AccessTokens(auth, key, clock), timeout_s=_HTTP_TIMEOUT_S)
+        hub = HttpHub(await stack.enter_async_context(client))
+        host = await self._described()
+        registration = await register(hub, host, clock)
+        self._registered = True
+
+        reporter = Reporter(self._bus, spool, clock)
+        tools = Tools(self._engine, Transfers(hub, clock), clock)
+        attempts = Attempts(
+            host=host.name, work_dir=self._data.work, tools=tools, hub=hub, journal=journal, reporter=reporter
+        )
+        commands = Commands(self._offer(host), attempts, journal, reporter)
+        commands.remember(not_again)
+        self._bus.consume(host_queue(host.name), commands.handle)
+        return _Node(self._bus, reporter, attempts, commands, registration.heartbeat_interval_s)
+
+    async def _work(self, node: _Node, lifecycle: Lifecycle) -> None:
+        async with asyncio.TaskGroup() as group:
+            parts = [
+                group.create_task(part)
+                for part in (node.bus.run(), node.reporter.run(), node.attempts.run(), self._heartbeats(node))
+            ]
+            await lifecycle.stopping.wait()
+            node.commands.draining = True
+            await node.attempts.drain(self._settings.drain_timeout_s)
+            if not await node.reporter.flushed(_FLUSH_TIMEOUT_S):
+                _log.warning("reports stay in %s until the next start", self._data.spool)
+            for part in parts:
+                part.cancel()
+
+    async def _heartbeats(self, node: _Node) -> None:
+        def beats() -> Sequence[HostHeartbeat]:
+            load = machine.load_of(self._data.root)
+            return [
+                HostHeartbeat(
+                    host=self._settings.name,
+                    load_1m=load.load_1m,
+                    memory_available_bytes=load.memory_available_bytes,
+                    disk_available_bytes=load.disk_available_bytes,
+                    draining=node.commands.draining,
+                    running=node.attempts.for_heartbeat(),
+                )
+            ]
+
+        await send_heartbeats(node.bus, beats, interval_s=node.heartbeat_interval_s, clock=self._clock)
+
+    async def _recovered_engine(self) -> str | None:
+        try:
+            await self._engine.recover()
+        except DeborchError as error:
+            _log.error("this host runs no builds: %s", error)
+            return str(error)
+        return None
+
+    async def _described(self) -> HostRegister:
+        settings, machine_has = self._settings, machine.resources_of(self._data.root)
+        return HostRegister(
+            name=settings.name,
+            architectures=(await machine.architecture(),),
+            tags=settings.tags,
+            cpu=settings.cpu or machine_has.cpu,
+            memory_bytes=settings.memory_bytes or machine_has.memory_bytes,
+            disk_bytes=settings.disk_bytes or machine_has.disk_bytes,
+            versions=await machine.versions(),
+        )
+
+    def _offer(self, host: HostRegister) -> Offer:
+        return Offer(
+            host=host.name,
+            architectures=frozenset(host.architectures),
+            resources=Resources(cpu=host.cpu, memory_bytes=host.memory_bytes, disk_bytes=host.disk_bytes),
+            engine_problem=self._engine_problem,
+        )
+
+    def _ready_checks(self) -> dict[str, ReadyCheck]:
+        async def hub() -> str | None:
+            return None if self._registered else "this host is not registered at the hub yet"
+
+        async def broker() -> str | None:
+            return None if self._bus.connected else "there is no link to the broker"
+
+        async def engine() -> str | None:
+            return self._engine_problem
+
+        return {"hub": hub, "broker": broker, "engine": engine}
+
+
+async def _unless_stopped(lifecycle: Lifecycle, work: Coroutine[Any, Any, ResultT]) -> ResultT | None:
+    """The result of `work`, or None if the service is told to stop before it is there."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(lifecycle.stopping.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+        await asyncio.wait({working})
+    return None if working.cancelled() else working.result()

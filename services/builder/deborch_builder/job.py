@@ -1,0 +1,78 @@
+"""One attempt as its kind of task sees it: what to do, where, with what."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from deborch_builder.attempt_key import key_of
+from deborch_builder.engine_port import BuildEngine
+from deborch_builder.transfers import Transfers
+from deborch_shared.clock import Clock
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
+from deborch_shared.events.model import AssignTask, Stage
+
+PayloadT = TypeVar("PayloadT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt of this daemon uses."""
+
+    engine: BuildEngine
+    transfers: Transfers
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Job:
+    """`stage` is what runs now, for heartbeats; `stages` is what has run, for the report."""
+
+    assignment: AssignTask
+    directory: Path
+    tools: Tools
+    write_log: Callable[[bytes], None]
+    stage: str = ""
+    stages: list[Stage] = field(default_factory=list)
+
+    def payload(self, model: type[PayloadT]) -> PayloadT:
+        """What the assignment carries.
+
+        Raises:
+            DeborchError: INVALID_INPUT, if hub and builder are of versions that do not understand each other.
+        """
+        try:
+            return model.model_validate(self.assignment.payload)
+        except ValidationError as error:
+            raise DeborchError(
+                ErrorCode.INVALID_INPUT,
+                f"the assignment of task {self.assignment.task_id} is not understood: {bounded(str(error), 500)}",
+                hint="upgrade hub and builders to one version",
+            ) from None
+
+    @property
+    def name(self) -> str:
+        """Unique among all attempts of this host."""
+        return str(key_of(self.assignment))
+
+    def make_directory(self, name: str) -> Path:
+        """A fresh directory that is removed when the attempt ends."""
+        directory = self.directory / name
+        directory.mkdir(mode=0o755, parents=True)
+        return directory
+
+    def enter(self, stage: str) -> None:
+        self.stage = stage
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Run the block as a stage of its own."""
+        self.stage = stage
+        began_s, cpu_began_s = time.monotonic(), time.process_time()
+        yield
+        wall_s, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_began_s
+        self.stages.append(Stage(name=stage, wall_s=wall_s, cpu_s=cpu_s))

@@ -1,0 +1,54 @@
+"""The assignments that this host has accepted and not yet reported, on disk.
+
+An entry is written before the assignment is acknowledged and removed after its report is confirmed or spooled.
+What is found at start was running when the daemon died.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deborch_builder.attempt_key import AttemptKey, key_of
+from deborch_builder.durable_files import write_durably
+from deborch_shared.events.model import AssignTask
+
+_log = logging.getLogger(__name__)
+
+
+class Journal:
+    """One file for each assignment: `<task>-<attempt>.json`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def add(self, assignments: Iterable[AssignTask]) -> None:
+        """Write down `assignments`; blocks for an fsync each.
+
+        Raises:
+            DeborchError: DISK_FULL.
+        """
+        for assignment in assignments:
+            write_durably(self._path(key_of(assignment)), assignment.model_dump_json().encode())
+
+    def remove(self, key: AttemptKey) -> None:
+        """Forget it. Not synced: an entry that comes back after a power cut costs one stale report."""
+        self._path(key).unlink(missing_ok=True)
+
+    def left_over(self) -> list[AttemptKey]:
+        """What was accepted and not reported. The name of a file says it all, so its content cannot spoil it."""
+        keys = (AttemptKey.parse(path.stem) for path in sorted(self._directory.glob("*.json")))
+        return [key for key in keys if key is not None]
+
+    def read(self, key: AttemptKey) -> AssignTask | None:
+        """The assignment as it was accepted, for people and messages; None if it cannot be read."""
+        try:
+            return AssignTask.model_validate_json(self._path(key).read_bytes())
+        except (OSError, ValidationError) as error:
+            _log.warning("assignment %s cannot be read back: %s", key, error)
+            return None
+
+    def _path(self, key: AttemptKey) -> Path:
+        return self._directory / f"{key}.json"

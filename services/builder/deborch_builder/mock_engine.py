@@ -1,0 +1,59 @@
+"""The one place that knows deb_mock: our orders as its requests, its results as ours."""
+
+from pathlib import Path
+
+from deb_mock.engine import Engine
+
+from deb_mock.model import BuildRequest, EngineConfig, ExtraRepository, FetchRequest
+from deb_mock.model import Stage as EngineStage
+from deborch_builder.engine_port import BuildOrder, EngineResult, FetchOrder, LogSink, StageSink
+from deborch_shared.events.model import Stage
+
+
+class MockEngine:
+    """`BuildEngine` by deb_mock."""
+
+    def __init__(self, directory: Path, *, mirror: str | None, log_limit_bytes: int) -> None:
+        config = EngineConfig(state_dir=directory / "state", cache_dir=directory / "cache", mirror=mirror)
+        self._engine = Engine(config)
+        self._log_limit_bytes = log_limit_bytes
+
+    async def recover(self) -> None:
+        await self._engine.recover()
+
+    async def build(self, order: BuildOrder, *, on_log: LogSink, on_stage: StageSink) -> EngineResult:
+        request = BuildRequest(
+            build_id=order.id,
+            dsc=order.dsc,
+            source_dir=order.dsc.parent,
+            suite=order.suite,
+            architecture=order.architecture,
+            result_dir=order.result_dir,
+            mode=order.mode,
+            extra_sources=tuple(ExtraRepository(one.name, one.sources) for one in order.repositories),
+            parallel=order.parallel,
+            timeout_s=order.timeout_s,
+            log_limit_bytes=self._log_limit_bytes,
+        )
+
+        def entered(stage: EngineStage, _: float) -> None:
+            on_stage(stage.value)
+
+        result = await self._engine.build(request, on_log=on_log, on_stage=entered)
+        stages = tuple(Stage(name=one.stage.value, wall_s=one.wall_s, cpu_s=one.cpu_s) for one in result.stages)
+        return EngineResult(tuple(artifact.path for artifact in result.artifacts), stages)
+
+    async def fetch_source(self, order: FetchOrder, *, on_log: LogSink) -> EngineResult:
+        request = FetchRequest(
+            fetch_id=order.id,
+            name=order.name,
+            version=order.version,
+            suite=order.suite,
+            architecture=order.architecture,
+            result_dir=order.result_dir,
+        )
+        result = await self._engine.fetch_source(request, on_log=on_log)
+        return EngineResult((result.dsc, *result.files))
+
+    async def close(self) -> None:
+        await self._engine.close()

@@ -1,0 +1,78 @@
+"""What the builder reads from the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from deborch_shared.contract.base import Name, Tag
+from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.settings import BrokerSettings, ListenSettings, ServiceSettings
+
+
+class BuilderSettings(ServiceSettings, ListenSettings, BrokerSettings):
+    """Variables are `DEBORCH_BUILDER_` and the field's name in capitals, unless an alias says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="DEBORCH_BUILDER_", frozen=True, extra="ignore", populate_by_name=True)
+
+    name: Name = Field(..., description="Name of this host at the hub; no two builders share one.")
+    data_dir: Path = Field(
+        Path("/var/lib/deb-orchestrator/builder"),
+        description="Directory of key, spool, work and buildroot caches; one daemon at a time uses it.",
+    )
+    hub_url: str = Field(..., validation_alias="DEBORCH_HUB_URL", description="http(s)://host:port of the hub.")
+    auth_url: str = Field(..., validation_alias="DEBORCH_AUTH_URL", description="http(s)://host:port of auth.")
+    key_file: Path | None = Field(
+        None, description="File of the API key of kind host; unset: host.key in the data directory."
+    )
+    enrolment_token: SecretStr | None = Field(
+        None, description="One-time token from which the key is made at first start, while there is no key file."
+    )
+    enrolment_token_file: Path | None = Field(None, description="File that holds the enrolment token instead.")
+    tags: Annotated[tuple[Tag, ...], NoDecode] = Field(
+        (), description="What this host provides beyond its architecture, separated by commas or spaces."
+    )
+    cpu: int | None = Field(
+        None, ge=1, le=4096, description="Processors to offer; unset: all that this process may use."
+    )
+    memory_bytes: int | None = Field(None, ge=0, description="Memory to offer, bytes; unset: all of the machine.")
+    disk_bytes: int | None = Field(
+        None, ge=0, description="Disk to offer, bytes; unset: what is free in the data directory at start."
+    )
+    mirror: str | None = Field(
+        None, description="URI of the Debian mirror for buildroots; unset: that of this machine's own apt sources."
+    )
+    log_limit_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024,
+        description="A build that writes more to its log is ended: such a log is a loop, and the hub keeps every byte.",
+    )
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @property
+    def key_path(self) -> Path:
+        return self.key_file or self.data_dir / "host.key"
+
+    def enrolment(self) -> str | None:
+        """The enrolment token, wherever it was given.
+
+        Raises:
+            DeborchError: INVALID_SETTING if its file cannot be read.
+        """
+        if self.enrolment_token is not None:
+            return self.enrolment_token.get_secret_value().strip()
+        if self.enrolment_token_file is None:
+            return None
+        try:
+            return self.enrolment_token_file.read_text().strip()
+        except OSError as error:
+            raise DeborchError(
+                ErrorCode.INVALID_SETTING,
+                f"DEBORCH_BUILDER_ENROLMENT_TOKEN_FILE {self.enrolment_token_file}: {error.strerror}",
+                hint="write the token that `deborch host enrol NAME` printed into that file",
+            ) from error
