@@ -57,8 +57,12 @@ class Index:
     def packed_path(self) -> str:
         return f"{self.path}.gz"
 
+    @property
+    def by_hash_directory(self) -> str:
+        return f"{self.directory}/by-hash/SHA256"
+
     def by_hash(self, sha256: str) -> str:
-        return f"{self.directory}/by-hash/SHA256/{sha256}"
+        return f"{self.by_hash_directory}/{sha256}"
 
 
 def indices_of(architectures: Sequence[str]) -> list[Index]:

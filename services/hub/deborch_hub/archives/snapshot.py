@@ -117,7 +117,7 @@ class SnapshotWriter:
         return self._cache.store(shard, self._written) if isinstance(shard, Draft) else shard
 
     def _write_index(self, index: Index, shards: Sequence[Shard]) -> IndexRecord:
-        self._written.directory((self._suite / index.by_hash("")).parent)
+        self._written.directory(self._suite / index.by_hash_directory)
         record = self._unchanged(index, shards) or self._new_index(index, shards)
         self._written.link(self._suite / index.by_hash(record.packed_sha256), self._suite / index.packed_path)
         return record

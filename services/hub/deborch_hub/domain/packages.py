@@ -172,6 +172,11 @@ def source_stanza(listed: ListedSource) -> bytes:
     return (_package_first(fields) + "\n\n").encode()
 
 
+def check_source_control(text: str) -> None:
+    """See that the .dsc `text` can stand in an index; INVALID_INPUT if not."""
+    parse_stanza(_unsigned(text))
+
+
 def newest(candidates: Iterable[PackageT], count: int) -> list[PackageT]:
     """The `count` newest by dpkg's order, newest first; of equal ones the package of one architecture before `all`."""
     return sorted(candidates, key=_age, reverse=True)[:count]

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from deborch_hub.domain.packages import ARCHITECTURE_ALL, BinaryFile, ListedBinary, ListedSource, PoolFile
+from deborch_hub.domain.packages import (
+    ARCHITECTURE_ALL,
+    BinaryFile,
+    ListedBinary,
+    ListedSource,
+    PoolFile,
+    check_source_control,
+)
 from deborch_hub.store.queries import SQL
 from deborch_shared.db import Connection, Database
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -56,7 +63,7 @@ class ArchiveContents:
 
         Raises:
             DeborchError: VERSION_PRESENT (field `present`: what is there) if a version is there with other content;
-                INVALID_INPUT for an architecture that the target has not; NOT_FOUND for a target without an archive.
+                INVALID_INPUT for an architecture that the target has not or a .dsc that cannot be listed; NOT_FOUND for a target without an archive.
         """
         archive = await connection.fetchrow(SQL["archive_lock"], target_id)
         if archive is None:
@@ -85,6 +92,7 @@ class ArchiveContents:
             for row in await connection.fetch(SQL["archive_binary_conflicts"], archive["id"], *_identities(files))
         ]
         if source_version_id is not None:
+            check_source_control(await connection.fetchval(SQL["archive_source_control"], source_version_id))
             row = await connection.fetchrow(SQL["archive_source_conflict"], archive["id"], source_version_id)
             if row is not None:
                 present.append(f"{row['package']} {row['version']} (source) with SHA-256 {row['sha256']} of its .dsc")

@@ -15,6 +15,10 @@ JOIN binary_package p ON p.id = a.binary_package_id
 WHERE a.archive_id = $1 AND p.sha256 <> new.sha256
 ORDER BY p.package, p.version, p.architecture;
 
+-- name: archive_source_control
+-- The .dsc of source version $1, as it would be listed.
+SELECT control FROM source_version WHERE id = $1;
+
 -- name: archive_source_conflict
 -- Source version $2 under the same name and version but with another .dsc in archive $1.
 SELECT p.name AS package, new.version, encode(there.dsc_sha256, 'hex') AS sha256, a.build_id
