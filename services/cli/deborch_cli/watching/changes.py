@@ -1,0 +1,46 @@
+"""What changed between two looks at a build or a task, in one line for each change."""
+
+from collections.abc import Sequence
+
+from deborch_shared.contract.builds import BuildDetail, TaskSummary
+from deborch_shared.contract.states import TaskKind, TaskState
+
+
+def build_changes(before: BuildDetail | None, now: BuildDetail) -> list[str]:
+    """Lines such as `task 32 hello 2.10-3 amd64: running on builder1`, the build's own change last."""
+    lines = task_changes(before.tasks if before is not None else (), now.tasks)
+    if before is None or before.state is not now.state:
+        lines.append(f"build {now.id} {source_of(now)} for {now.target}: {now.state}{_reason(now.message)}")
+    return lines
+
+
+def task_changes(before: Sequence[TaskSummary], now: Sequence[TaskSummary]) -> list[str]:
+    known = {task.id: _seen(task) for task in before}
+    return [f"task {task.id} {name_of(task)}: {state_of(task)}" for task in now if known.get(task.id) != _seen(task)]
+
+
+def source_of(build: BuildDetail) -> str:
+    return f"{build.source} {build.version}" if build.version else build.source
+
+
+def name_of(task: TaskSummary) -> str:
+    if task.kind is TaskKind.FETCH_SOURCE:
+        return f"fetch {task.label}".rstrip()
+    return task.label or f"{task.kind} {task.architecture}".rstrip()
+
+
+def state_of(task: TaskSummary) -> str:
+    """`running on builder1`, `blocked (build-dependencies): libfoo-dev (>= 2)`, `failed (compile): ...`."""
+    where = f" on {task.host}" if task.host and task.state in {TaskState.ASSIGNED, TaskState.RUNNING} else ""
+    reasons = {TaskState.BLOCKED: task.blocked_reason, TaskState.FAILED: task.failure_class}
+    why = reasons.get(task.state)
+    again = f", attempt {task.attempt}" if task.attempt > 1 and where else ""
+    return f"{task.state}{where}{again}{f' ({why})' if why else ''}{_reason(task.message)}"
+
+
+def _seen(task: TaskSummary) -> tuple[object, ...]:
+    return task.state, task.host, task.attempt, task.blocked_reason, task.message
+
+
+def _reason(message: str) -> str:
+    return f": {message}" if message else ""
