@@ -1,5 +1,6 @@
 """Logs as one JSON object a line, with the trace they belong to. Secrets are taken out before a line is written."""
 
+import json
 import logging
 import re
 import sys
@@ -11,7 +12,7 @@ from opentelemetry import trace
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _SECRETS = re.compile(
     r"(?P<keep>://[^:/@\s]+:)[^@\s]+(?=@)"  # the password of a URL
-    r"|(?P<bearer>Bearer )[A-Za-z0-9._~+/=-]+"
+    r"|(?P<bearer>\b(?i:bearer) )[A-Za-z0-9._~+/=-]+"
     r"|(?P<key>deborch_[a-z]+_[0-9a-f]+_)[A-Za-z0-9_-]+"
 )
 
@@ -43,7 +44,16 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return without_secrets(orjson.dumps(line, default=str).decode())
+        return without_secrets(_json(line))
+
+
+def _json(line: dict[str, object]) -> str:
+    """One line of JSON whatever is in it: a log line is never lost to an odd value such as an undecodable file name."""
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:
+        text = json.dumps(line, default=str, skipkeys=True, ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()
 
 
 def configure_logging(service: str, level: str = "INFO") -> None:
