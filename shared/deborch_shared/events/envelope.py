@@ -1,5 +1,6 @@
 """The CloudEvents 1.0 envelope: structured mode for one event, batched mode for many of one routing key."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from deborch_shared.ids import new_event_id
 CONTENT_TYPE = "application/cloudevents+json"
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 _SCHEMA_PREFIX = "urn:deborch:event:"
+_VERSION = re.compile(r"[1-9][0-9]{0,5}\Z")
 _REQUIRED = ("specversion", "id", "source", "type", "dataschema", "data")
 
 
@@ -78,7 +80,8 @@ def decode(body: bytes, content_type: str = CONTENT_TYPE) -> Sequence[Event]:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise DeborchError(ErrorCode.UNKNOWN_EVENT, f"message is not JSON: {error}") from None
-    if (content_type == BATCH_CONTENT_TYPE) != isinstance(parsed, list):
+    media_type = content_type.partition(";")[0].strip().lower()
+    if (media_type == BATCH_CONTENT_TYPE) != isinstance(parsed, list):
         raise DeborchError(ErrorCode.UNKNOWN_EVENT, f"content type {bounded(content_type, 80)!r} does not fit the body")
     return [_read(form) for form in (parsed if isinstance(parsed, list) else [parsed])]
 
@@ -88,7 +91,7 @@ def _read(form: object) -> Event:
         raise DeborchError(ErrorCode.UNKNOWN_EVENT, "message is not a CloudEvent 1.0 in structured mode")
     schema = str(form["dataschema"])
     name, _, version = schema.removeprefix(_SCHEMA_PREFIX).rpartition(":")
-    model = EVENT_MODELS.get((name, int(version))) if version.isdecimal() and name == form["type"] else None
+    model = EVENT_MODELS.get((name, int(version))) if _VERSION.match(version) and name == form["type"] else None
     if model is None:
         raise DeborchError(
             ErrorCode.UNKNOWN_EVENT,
@@ -100,11 +103,19 @@ def _read(form: object) -> Event:
             id=str(form["id"]),
             source=str(form["source"]),
             data=model.model_validate(form["data"]),
-            time=datetime.fromisoformat(form["time"]) if "time" in form else datetime.now(UTC),
-            subject=str(form.get("subject", "")),
-            traceparent=str(form.get("traceparent", "")),
+            time=_aware(form["time"]) if form.get("time") else datetime.now(UTC),
+            subject=str(form.get("subject") or ""),
+            traceparent=str(form.get("traceparent") or ""),
         )
     except (ValidationError, ValueError, TypeError) as error:
         raise DeborchError(
             ErrorCode.UNKNOWN_EVENT, f"{name} does not fit its schema: {bounded(str(error), 500)}"
         ) from None
+
+
+def _aware(text: str) -> datetime:
+    """A time with its offset, as RFC 3339 wants it."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"time {bounded(text, 40)!r} has no offset from UTC")
+    return time

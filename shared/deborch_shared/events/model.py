@@ -210,7 +210,7 @@ class Stage(EventData):
 
 
 class BuildDone(EventData):
-    """The builder's report on one attempt: succeeded with artifacts that are already uploaded, or failed with a class."""
+    """A report on one attempt: succeeded with artifacts that are uploaded already, or failed with a class."""
 
     TYPE: ClassVar[str] = "build.done"
     task_id: int
