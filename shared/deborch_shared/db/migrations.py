@@ -11,13 +11,12 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-import asyncpg
-
-from deborch_shared.db.pool import Database
+from deborch_shared.db.pool import Connection, Database
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _NAME = re.compile(r"(?P<version>\d{14})_(?P<name>[a-z0-9_]+)\.sql\Z")
 _LOCK_KEY = 0x6465626F726368  # "deborch"; all replicas of all versions agree on it
+_NO_HURRY_S = 24 * 3600.0  # a migration of big tables, or the wait for a replica that runs one
 _TABLES = """
 CREATE TABLE IF NOT EXISTS schema_migrations (version varchar(128) PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS schema_migration_checksums (
@@ -44,6 +43,8 @@ def parse_migration(file_name: str, text: str) -> Migration:
     matched = _NAME.match(file_name)
     _, up_mark, rest = text.partition("-- migrate:up")
     up, _, down = rest.partition("-- migrate:down")
+    if options := up.partition("\n")[0].strip():
+        raise ValueError(f"{file_name}: the option {options!r} is not supported: each migration is one transaction")
     if matched is None or not up_mark:
         raise ValueError(f"{file_name}: not a migration in dbmate's format (14 digits, a name, `-- migrate:up`)")
     return Migration(matched["version"], matched["name"], up, down, hashlib.sha256(text.encode()).hexdigest())
@@ -68,7 +69,7 @@ class Migrator:
         applied: list[str] = []
         async with database.connection() as connection:
             await connection.execute("SET statement_timeout = 0")
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY, timeout=_NO_HURRY_S)
             try:
                 await connection.execute(_TABLES)
                 known = await self._known(connection)
@@ -77,7 +78,7 @@ class Migrator:
                         _check(migration, known[migration.version])
                         continue
                     async with connection.transaction():
-                        await connection.execute(migration.up)
+                        await connection.execute(migration.up, timeout=_NO_HURRY_S)
                         await connection.execute("INSERT INTO schema_migrations VALUES ($1)", migration.version)
                         await connection.execute(
                             "INSERT INTO schema_migration_checksums (version, sha256) VALUES ($1, $2)",
@@ -92,7 +93,7 @@ class Migrator:
 
     async def _known(
         self,
-        connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]",
+        connection: Connection,
     ) -> dict[str, str | None]:
         rows = await connection.fetch(
             "SELECT version, sha256 FROM schema_migrations LEFT JOIN schema_migration_checksums USING (version)"
