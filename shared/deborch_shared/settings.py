@@ -6,8 +6,8 @@ A service subclasses `ServiceSettings` with its own prefix and calls `load` in `
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import AliasChoices, AmqpDsn, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, AmqpDsn, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -50,6 +50,15 @@ class BrokerSettings(BaseSettings):
         ..., validation_alias="DEBORCH_AMQP_URL", description="amqp(s)://user:password@host:port/vhost"
     )
 
+    @field_validator("amqp_url")
+    @classmethod
+    def _is_amqp(cls, url: SecretStr) -> SecretStr:
+        try:
+            TypeAdapter(AmqpDsn).validate_python(url.get_secret_value())
+        except ValidationError:
+            raise ValueError("not of the form amqp(s)://user:password@host:port/vhost") from None
+        return url
+
     def amqp_dsn(self) -> str:
         return str(AmqpDsn(self.amqp_url.get_secret_value()))
 
@@ -68,11 +77,13 @@ def load(settings: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
         problems = "; ".join(f"{_variable(prefix, e['loc'])}: {e['msg']}" for e in error.errors(include_input=False))
-        raise DeborchError(
-            ErrorCode.INVALID_SETTING,
-            f"settings are not usable: {problems}",
-            hint="set the environment variables named; docs/reference/settings.md lists them all",
-        ) from None
+    except SettingsError as error:
+        problems = f'{error}: a list is written as JSON, such as ["a", "b"]'
+    raise DeborchError(
+        ErrorCode.INVALID_SETTING,
+        f"settings are not usable: {problems}",
+        hint="set the environment variables named; docs/reference/settings.md lists them all",
+    )
 
 
 def _variable(prefix: str, location: tuple[int | str, ...]) -> str:
