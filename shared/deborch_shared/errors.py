@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
     CONFLICT = "conflict"
     ALREADY_EXISTS = "already-exists"
     VERSION_PRESENT = "version-present"
@@ -74,6 +75,7 @@ ERRORS: Mapping[ErrorCode, ErrorSpec] = MappingProxyType(
         ErrorCode.UNAUTHENTICATED: ErrorSpec(401, "Not authenticated"),
         ErrorCode.FORBIDDEN: ErrorSpec(403, "Not permitted"),
         ErrorCode.NOT_FOUND: ErrorSpec(404, "Not found"),
+        ErrorCode.METHOD_NOT_ALLOWED: ErrorSpec(405, "Method not allowed"),
         ErrorCode.CONFLICT: ErrorSpec(409, "Conflict"),
         ErrorCode.ALREADY_EXISTS: ErrorSpec(409, "Already exists"),
         ErrorCode.VERSION_PRESENT: ErrorSpec(409, "Version already present"),

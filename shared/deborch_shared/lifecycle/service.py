@@ -74,6 +74,9 @@ def run_service(
         if unknown is not None:
             _log.critical("%s ends by an unexpected error", name, exc_info=unknown)
         sys.exit(1)
+    except Exception as error:
+        _log.critical("%s ends by an unexpected error", name, exc_info=error)
+        sys.exit(1)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException] | None) -> list[BaseException]:

@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 
-from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.security.permissions import Permission, Role
 from deborch_shared.security.principal import Principal
 
@@ -97,13 +97,12 @@ class TokenVerifier:
                 return
             self._fetched_at = time.monotonic()
             try:
-                keys = await self._fetch_keys()
-            except DeborchError as error:
-                _log.warning("the auth service's keys could not be fetched: %s", error)
+                keys = (await self._fetch_keys())["keys"]
+                self._keys = KeySet.import_key_set({"keys": list(keys)})
+                self._known_ids = frozenset(str(key["kid"]) for key in keys)
+            except (DeborchError, JoseError, ValueError, KeyError, TypeError) as error:
+                _log.warning("the auth service's keys could not be had: %s", bounded(str(error), 200))
                 self._fetched_at = float("-inf")
-                return
-            self._keys = KeySet.import_key_set({"keys": list(keys["keys"])})
-            self._known_ids = frozenset(str(key["kid"]) for key in keys["keys"])
 
 
 def jwt_header(token: str) -> Mapping[str, Any]:
