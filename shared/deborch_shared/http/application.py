@@ -9,7 +9,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import cast
 
 import orjson
 from aiohttp import web
@@ -35,8 +34,8 @@ _SECURITY_HEADERS = {
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 ReadyCheck = Callable[[], Awaitable[str | None]]
 """Returns None if ready, else what is missing."""
-_REQUEST_ID_KEY = "deborch.request_id"
-_STARTED_KEY = "deborch.started"
+_REQUEST_ID_KEY = web.RequestKey("deborch.request_id", str)
+_STARTED_KEY = web.RequestKey("deborch.started", web.StreamResponse)
 READY_CHECKS: web.AppKey[Mapping[str, ReadyCheck]] = web.AppKey("ready_checks", dict)
 ROUTES: web.AppKey[Sequence[Route]] = web.AppKey("routes", list)
 
@@ -64,7 +63,7 @@ def _pipeline(route: Route, verifier: TokenVerifier) -> AiohttpHandler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
-        request_id = request[_REQUEST_ID_KEY] = _request_id(request)
+        request_id = _request_id(request)
         try:
             call = await _admit(route, verifier, request)
             response = await route.handler(call)
@@ -161,25 +160,29 @@ def _conditional(request: web.Request, response: web.Response) -> None:
 
 
 def _request_id(request: web.Request) -> str:
-    given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.match(given) else new_event_id()
+    """The caller's own if it is harmless, else one made here; the same each time it is asked for."""
+    known: str | None = request.get(_REQUEST_ID_KEY)
+    if known is None:
+        given = request.headers.get("X-Request-Id", "")
+        known = request[_REQUEST_ID_KEY] = given if _REQUEST_ID.match(given) else new_event_id()
+    return known
 
 
 async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
     request[_STARTED_KEY] = response
-    response.headers["X-Request-Id"] = request.get(_REQUEST_ID_KEY) or _request_id(request)
+    response.headers["X-Request-Id"] = _request_id(request)
     for name, value in _SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
 
 
 def _failed(request: web.Request, error: DeborchError) -> web.StreamResponse:
     """The problem, or, once a streamed response has begun, that response with its connection cut: never a false end."""
-    started = request.get(_STARTED_KEY)
+    started: web.StreamResponse | None = request.get(_STARTED_KEY)
     if started is None:
-        return problem_response(error, request[_REQUEST_ID_KEY])
+        return problem_response(error, _request_id(request))
     if request.transport is not None:
         request.transport.abort()
-    return cast(web.StreamResponse, started)
+    return started
 
 
 def _internal() -> DeborchError:

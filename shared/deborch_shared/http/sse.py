@@ -12,29 +12,36 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event; `id` is the last id that the stream gave, to be sent as Last-Event-ID on resuming."""
+    """One event; `id` is the last id that the stream gave."""
 
     event: str
     data: str
     id: str
 
 
-async def read_events(response: aiohttp.ClientResponse, *, last_id: str = "") -> AsyncIterator[ServerSentEvent]:
+async def read_events(
+    response: aiohttp.ClientResponse, parser: "EventParser | None" = None
+) -> AsyncIterator[ServerSentEvent]:
     """The events of an open response, until it ends; comments are left out, half an event at the end is dropped.
 
     Raises:
         DeborchError: BAD_REQUEST if one event is larger than MAX_EVENT_BYTES.
     """
-    parser = EventParser(last_id)
+    parser = parser or EventParser()
     async for chunk in response.content.iter_any():
         for event in parser.feed(chunk):
             yield event
 
 
 class EventParser:
-    """Bytes in, as they come; events out, as they are whole."""
+    """Bytes in, as they come; events out, as they are whole.
+
+    `last_id` is what to send as Last-Event-ID on resuming. It moves once an event is whole, and also by an id that
+    comes with no data.
+    """
 
     def __init__(self, last_id: str = "") -> None:
+        self.last_id = last_id
         self._id = last_id
         self._event = ""
         self._data: list[str] = []
@@ -69,4 +76,5 @@ class EventParser:
     def _dispatch(self) -> ServerSentEvent | None:
         data, event = self._data, self._event
         self._data, self._event, self._size_bytes = [], "", 0
+        self.last_id = self._id
         return ServerSentEvent(event or "message", "\n".join(data), self._id) if data else None

@@ -87,7 +87,7 @@ class TokenVerifier:
                 exp={"essential": True},
                 sub={"essential": True},
             ).validate(decoded.claims)
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError) as error:  # TypeError: a header such as {"crit": null}
             raise _refused(f"the token is not valid: {getattr(error, 'error', None) or error}") from None
         return decoded.claims
 
