@@ -44,7 +44,7 @@ class Page(Output, Generic[ItemT]):
 
 class PageQuery(Input):
     limit: int = Field(50, ge=1, le=500)
-    cursor: str | None = Field(None, max_length=200)
+    cursor: str | None = Field(None, max_length=1_000)
 
 
 class StoredFile(Output):
