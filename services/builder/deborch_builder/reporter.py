@@ -46,14 +46,11 @@ class Reporter:
         self._waiting: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        if not spool:
-            self._idle.set()
         link.on_connected.append(self._wake.set)
 
     def submit(self, *reports: Report) -> None:
         """Queue `reports` without waiting for them."""
         self._pending.extend(new_event(report, source=f"/builder/{report.host}") for report in reports)
-        self._idle.clear()
         self._wake.set()
 
     async def report(self, *reports: Report) -> None:
@@ -77,7 +74,8 @@ class Reporter:
             self._keep_the_rest()
 
     async def flushed(self, timeout_s: float) -> bool:
-        """Whether everything was confirmed within `timeout_s`."""
+        """Whether everything is confirmed within `timeout_s`, while `run` runs."""
+        self._idle.clear()
         self._wake.set()
         try:
             async with asyncio.timeout(timeout_s):
