@@ -1,12 +1,12 @@
-"""Small files that must be whole or absent, and that nobody else may read: ports, passwords, keys."""
+"""What is kept in the data directory between starts, and whether there is room for it."""
 
 import json
-import os
 import secrets
 import shutil
 from pathlib import Path
 from typing import Any
 
+from deborch_cli.private_files import write_private
 from deborch_shared.errors import DeborchError, ErrorCode
 
 MEBIBYTE = 1 << 20
@@ -16,20 +16,6 @@ def private_directory(path: Path) -> Path:
     """Make `path` with mode 0700, parents included; one that exists keeps its mode."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
-
-
-def write_private(path: Path, content: str, *, mode: int = 0o600) -> None:
-    """Write a file with `mode` in one step: readers see the old content or the new one, even after a crash."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -29,9 +29,9 @@ from deborch_cli.local.files import (
     read_json,
     require_space,
     write_json,
-    write_private,
 )
 from deborch_cli.local.server_process import ServerProcess
+from deborch_cli.private_files import write_private
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import run
 
@@ -76,6 +76,10 @@ class EmbeddedPostgres:
         self._port = 0
         self._passwords: dict[str, str] = {}
         self._server: ServerProcess | None = None
+
+    @property
+    def name(self) -> str:
+        return "PostgreSQL"
 
     @property
     def data(self) -> Path:
@@ -128,6 +132,10 @@ class EmbeddedPostgres:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
         if self._server is not None:
             await self._server.stop(grace_s=_STOP_GRACE_S, stop_signal=signal.SIGINT)
+
+    async def wait(self) -> int:
+        """Wait until the server ends by itself; its exit code."""
+        return await self.server.wait()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would; `start` then recovers."""
@@ -220,6 +228,7 @@ class EmbeddedPostgres:
             argv,
             log=self.log,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            lock=self.directory / "instance.lock",
             launcher=_as_non_root(),
             death_signal=signal.SIGINT,
         )

@@ -25,10 +25,11 @@ from deborch_cli.local.files import (
     read_json,
     require_space,
     write_json,
-    write_private,
 )
+from deborch_cli.local.instance_lock import wait_until_free
 from deborch_cli.local.rabbitmq_files import RabbitMQFiles
 from deborch_cli.local.server_process import ServerProcess
+from deborch_cli.private_files import write_private
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import run
 
@@ -78,6 +79,10 @@ class EmbeddedRabbitMQ:
         self._port_mapper: ServerProcess | None = None
 
     @property
+    def name(self) -> str:
+        return "RabbitMQ"
+
+    @property
     def port(self) -> int:
         """Where it speaks AMQP."""
         return self._ports[0]
@@ -105,6 +110,8 @@ class EmbeddedRabbitMQ:
         """
         private_directory(self.directory)
         require_space(self.directory, NEEDED_BYTES, "RabbitMQ")
+        for lock in ("node", "epmd"):
+            await wait_until_free(self._lock(lock), f"RabbitMQ ({lock})")
         self._load_state()
         for attempt in range(_START_ATTEMPTS):
             self._choose_ports(keep=attempt == 0)
@@ -123,6 +130,10 @@ class EmbeddedRabbitMQ:
             await self._server.stop(grace_s=_STOP_GRACE_S)
         if self._port_mapper is not None:
             await self._port_mapper.stop(grace_s=_EPMD_GRACE_S)
+
+    async def wait(self) -> int:
+        """Wait until the node ends by itself; its exit code."""
+        return await self.server.wait()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would; `start` then recovers."""
@@ -166,6 +177,9 @@ class EmbeddedRabbitMQ:
         self._ports = list(state.get("ports", []))
         self._password = state.get("password") or new_password()
 
+    def _lock(self, name: str) -> Path:
+        return self.directory / f"{name}.lock"
+
     def _choose_ports(self, *, keep: bool) -> None:
         chosen = ports.kept_or_free(self._ports if keep else [], 3)
         if self._fixed_port is not None:
@@ -183,9 +197,11 @@ class EmbeddedRabbitMQ:
         home = private_directory(self.directory / "home")
         cookie = home / ".erlang.cookie"
         if not cookie.exists():
-            write_private(cookie, secrets.token_hex(20), mode=0o400)
+            write_private(cookie, secrets.token_hex(20))
+            cookie.chmod(0o400)
         programs = private_directory(self.directory / "bin")
-        write_private(programs / "erl", self._erl_script(), mode=0o700)
+        write_private(programs / "erl", self._erl_script())
+        (programs / "erl").chmod(0o700)
         write_json(self.directory / "definitions.json", _definitions(self._password))
         write_private(self.directory / "enabled_plugins", "[].\n")
         settings = {
@@ -240,12 +256,14 @@ class EmbeddedRabbitMQ:
     async def _launch(self) -> None:
         environment = self._environment()
         mapper = [str(self._files.erts / "bin/epmd"), "-address", ports.LOOPBACK, "-port", str(self._ports[2])]
-        self._port_mapper = ServerProcess.start("epmd", mapper, log=self.log, env=environment)
+        self._port_mapper = ServerProcess.start("epmd", mapper, log=self.log, lock=self._lock("epmd"), env=environment)
         for _ in range(_EPMD_CHECKS):
             if await _listens(self._ports[2]):
                 break
             await asyncio.sleep(0.01)
-        self._server = ServerProcess.start("RabbitMQ", [str(self._files.server)], log=self.log, env=environment)
+        self._server = ServerProcess.start(
+            self.name, [str(self._files.server)], log=self.log, lock=self._lock("node"), env=environment
+        )
 
     async def _ready(self) -> bool:
         """True once it answers an AMQP greeting, which it does when it has recovered; False if it ended first."""

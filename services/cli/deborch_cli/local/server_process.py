@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deborch_cli.local.files import MEBIBYTE, private_directory
+from deborch_cli.local.instance_lock import take
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 LOG_KEPT_BYTES = 10 * MEBIBYTE
@@ -37,11 +38,13 @@ class ServerProcess:
         *,
         log: Path,
         env: Mapping[str, str],
+        lock: Path,
         launcher: Sequence[str] = (),
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> "ServerProcess":
         """Start `argv` in a session of its own (Ctrl-C reaches us alone) with both outputs appended to `log`.
 
+        `lock` is held for as long as it lives, see `instance_lock`.
         `launcher` is what runs before, such as unshare: it must exec, since changing user or user namespace
         clears the death signal, which is therefore set last.
 
@@ -51,6 +54,7 @@ class ServerProcess:
         private_directory(log.parent)
         _rotate(log)
         command = [*launcher, "setpriv", "--pdeathsig", death_signal.name.removeprefix("SIG"), *argv]
+        held = take(lock, name)
         with log.open("ab") as output:
             begins_at = output.tell()
             try:
@@ -61,6 +65,7 @@ class ServerProcess:
                     stderr=output,
                     env=dict(env),
                     start_new_session=True,
+                    pass_fds=(held,),
                 )
             except OSError as error:
                 raise DeborchError(
@@ -68,6 +73,8 @@ class ServerProcess:
                     f"{name} could not be started: {command[0]}: {error.strerror}",
                     hint="install util-linux, which brings setpriv and unshare",
                 ) from error
+            finally:
+                os.close(held)
         return cls(name, process, log, begins_at)
 
     @property

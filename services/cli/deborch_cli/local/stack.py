@@ -1,0 +1,180 @@
+"""The stack: what it consists of, in which order it starts, and where its parts are."""
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deborch_cli.credentials import Credentials
+from deborch_cli.local import ports
+from deborch_cli.local.data_directory import DataDirectory, DirectoryLock
+from deborch_cli.local.environments import Endpoints, auth_environment, builder_environment, hub_environment
+from deborch_cli.local.files import MEBIBYTE, private_directory, read_json, require_space, write_json
+from deborch_cli.local.instance_lock import wait_until_free
+from deborch_cli.local.postgres import EmbeddedPostgres
+from deborch_cli.local.rabbitmq import EmbeddedRabbitMQ
+from deborch_cli.local.rabbitmq_files import find_or_unpack
+from deborch_cli.local.service import Service, ServiceSpec
+from deborch_cli.local.supervisor import Notice, Supervisor
+from deborch_cli.private_files import write_private
+from deborch_cli.session import open_session
+from deborch_shared.contract.auth import EnrolmentCreate, EnrolmentToken
+from deborch_shared.errors import DeborchError, ErrorCode
+
+NEEDED_BYTES = 2048 * MEBIBYTE
+"""Room for base image, buildroot and a small build; the databases need little."""
+_HUB_DATABASE = "DEBORCH_HUB_DATABASE_URL"
+_AUTH_DATABASE = "DEBORCH_AUTH_DATABASE_URL"
+_BROKER = "DEBORCH_AMQP_URL"
+
+
+class LocalStack:
+    """PostgreSQL, RabbitMQ, auth, hub and one builder: `async with LocalStack(directory, tell) as stack`.
+
+    A server of our own is left out where the environment names another: DEBORCH_HUB_DATABASE_URL and
+    DEBORCH_AUTH_DATABASE_URL (both, then no PostgreSQL is started), DEBORCH_AMQP_URL.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        tell: Callable[[Notice], None],
+        *,
+        builder_name: str | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data = DataDirectory(directory.resolve())
+        self.builder_name = builder_name or _host_name()
+        self.services: dict[str, Service] = {}
+        self.postgres: EmbeddedPostgres | None = None
+        self.rabbitmq: EmbeddedRabbitMQ | None = None
+        self._given = dict(os.environ if given is None else given)
+        self._exit = AsyncExitStack()
+        self._supervisor = Supervisor(tell)
+        self._endpoints: Endpoints | None = None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where everything is, once it has been started."""
+        if self._endpoints is None:
+            raise DeborchError(ErrorCode.SERVICE_UNAVAILABLE, "the stack was not started", hint="start it first")
+        return self._endpoints
+
+    def admin_credentials(self) -> Credentials:
+        """The first admin's, to log the command line in with.
+
+        Raises:
+            DeborchError: UNAUTHENTICATED if the key file was removed.
+        """
+        try:
+            key = self.data.admin_key.read_text().strip()
+        except FileNotFoundError as error:
+            raise DeborchError(
+                ErrorCode.UNAUTHENTICATED,
+                f"{self.data.admin_key} is not there any more",
+                hint="log in with the API key that you kept: deborch login",
+            ) from error
+        return Credentials(self.endpoints.hub_url, self.endpoints.auth_url, key)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exit.__aexit__(kind, error, trace)
+
+    async def _start(self) -> None:
+        private_directory(self.data.root)
+        self._exit.enter_context(DirectoryLock(self.data.lock))
+        require_space(self.data.root, NEEDED_BYTES, "the stack")
+        await self._exit.enter_async_context(self._supervisor)
+        auth_database_url, hub_database_url = await self._databases()
+        amqp_url = await self._broker()
+        auth_port, hub_port = await self._choose_ports()
+        self._endpoints = Endpoints(auth_database_url, hub_database_url, amqp_url, auth_port, hub_port)
+        await self._run("auth", lambda: auth_environment(self.endpoints, self.data, self._given))
+        await self._run("hub", lambda: hub_environment(self.endpoints, self.data, self._given))
+        await self._allow_builder()
+        await self._run(
+            "builder", lambda: builder_environment(self.endpoints, self.data, self.builder_name, self._given)
+        )
+
+    async def _databases(self) -> tuple[str, str]:
+        """URLs of the databases of auth and hub."""
+        theirs = {name: self._given[name] for name in (_AUTH_DATABASE, _HUB_DATABASE) if self._given.get(name)}
+        if len(theirs) < 2:
+            self.postgres = EmbeddedPostgres(
+                self.data.postgres, databases=("hub", "auth"), log=self.data.log("postgres")
+            )
+            await self._supervisor.start(self.postgres)
+            theirs = {
+                _AUTH_DATABASE: self.postgres.dsn("auth"),
+                _HUB_DATABASE: self.postgres.dsn("hub"),
+                **theirs,
+            }
+        return theirs[_AUTH_DATABASE], theirs[_HUB_DATABASE]
+
+    async def _broker(self) -> str:
+        if theirs := self._given.get(_BROKER):
+            return theirs
+        files = await find_or_unpack(self.data.rabbitmq_files)
+        self.rabbitmq = EmbeddedRabbitMQ(self.data.rabbitmq, files, log=self.data.log("rabbitmq"))
+        await self._supervisor.start(self.rabbitmq)
+        return self.rabbitmq.url()
+
+    async def _choose_ports(self) -> tuple[int, int]:
+        """For auth and hub: what the user set, else those of last time, else free ones. Archive URLs should stay."""
+        kept = read_json(self.data.state).get("ports", {})
+        chosen = {name: await self._choose_port(name, kept.get(name)) for name in ("auth", "hub")}
+        write_json(self.data.state, {"ports": chosen})
+        return chosen["auth"], chosen["hub"]
+
+    async def _choose_port(self, name: str, kept: int | None) -> int:
+        await wait_until_free(self.data.instance_lock(name), name)
+        variable = f"DEBORCH_{name.upper()}_PORT"
+        fixed = int(self._given.get(variable) or 0)
+        if fixed and not ports.is_free(fixed):
+            raise DeborchError(
+                ErrorCode.PORT_TAKEN,
+                f"port {fixed} is taken by another process",
+                hint=f"stop that process, or set {variable} to another port; without it a free one is taken",
+            )
+        return fixed or ports.kept_or_free([kept] if kept else [], 1)[0]
+
+    async def _run(self, name: str, environment: Callable[[], Mapping[str, str]]) -> None:
+        spec = ServiceSpec(
+            name=name,
+            argv=[sys.executable, "-m", f"deborch_{name}"],
+            environment=environment,
+            port_file=self.data.port_file(name),
+            log=self.data.log(name),
+            lock=self.data.instance_lock(name),
+        )
+        self.services[name] = Service(spec)
+        await self._supervisor.start(self.services[name])
+
+    async def _allow_builder(self) -> None:
+        """At the first start, have the admin permit our builder to enrol."""
+        if self.data.builder_key.exists():
+            return
+        async with open_session(self.admin_credentials()) as session:
+            permit = await session.auth.post(
+                "/api/v1/enrolments", EnrolmentToken, EnrolmentCreate(host=self.builder_name, expires_in_s=600)
+            )
+        write_private(self.data.enrolment_token, permit.enrolment_token)
+
+
+def _host_name() -> str:
+    """This machine's name as a builder's name: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9-]+", "-", platform.node().split(".")[0].lower()).strip("-") or "local"
