@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from deborch_shared.errors import DeborchError, ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +70,14 @@ class DefaultCommandGroup(HelpfulGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            self._refuse_misspelt(args)
             args = [self.DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def _refuse_misspelt(self, args: list[str]) -> None:
+        """`build lst 3`: two plain arguments are never one for DEFAULT, so the first was meant as a command."""
+        meant = get_close_matches(args[0], self.commands)
+        if meant and args[1:2] and not args[1].startswith("-"):
+            raise DeborchError(
+                ErrorCode.INVALID_INPUT, f"there is no command {args[0]!r}", hint=f"did you mean `{meant[0]}`?"
+            )

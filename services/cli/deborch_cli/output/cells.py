@@ -1,5 +1,6 @@
 """One value in two forms: short and coloured for a terminal, whole and plain for a pipe."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from rich.text import Text
 from deborch_cli.output import humanise
 
 NOTHING = "-"
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|.)")
+_OBEYED = re.compile(
+    r"(?!\x1b\[[0-9;]*m)\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\\\)?)?|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
+)
 STATE_STYLES: Mapping[str, str] = MappingProxyType(
     {
         "blocked": "yellow",
@@ -140,7 +145,12 @@ def rich(cell: Cell) -> Text:
 
 def printable(text: str) -> str:
     """`text` on one line with nothing in it that a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return "".join(character if character.isprintable() else " " for character in _ESCAPE.sub("", text))
+
+
+def harmless(text: str) -> str:
+    """Text of many lines for a terminal: colours stay, whatever else a terminal would obey goes."""
+    return _OBEYED.sub("", text)
 
 
 def _nothing() -> Text:

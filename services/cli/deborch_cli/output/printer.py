@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
-from deborch_cli.output.cells import printable
+from deborch_cli.output.cells import harmless, printable
 from deborch_cli.output.tables import Sheet, Table, print_to
 
 Data = BaseModel | Mapping[str, Any] | Sequence[BaseModel]
@@ -39,8 +39,8 @@ def emit_line(data: BaseModel | Mapping[str, Any]) -> None:
 
 
 def emit_text(text: str) -> None:
-    """Text as it is, such as a file that was asked for."""
-    sys.stdout.write(text)
+    """Text as it is, such as a file that was asked for; a terminal gets nothing that it would obey but colours."""
+    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 

@@ -22,23 +22,30 @@ class Table:
     title: str = ""
 
     def rich(self) -> RenderableType:
+        """Only columns with something in them."""
         if not self.rows:
             return Text(self.empty, style="bright_black")
         table = RichTable(
             box=box.SIMPLE_HEAD, title=self.title or None, title_justify="left", title_style="bold",
             header_style="bright_black", pad_edge=False, show_edge=False,
         )  # fmt: skip
-        for heading, sample in zip(self.headings, self.rows[0], strict=True):
+        columns = [
+            (heading, cells_below)
+            for heading, *cells_below in zip(self.headings, *self.rows, strict=True)
+            if any(cells.plain(cell) != cells.NOTHING for cell in cells_below)
+        ]
+        for heading, (sample, *_) in columns:
             right = isinstance(sample, cells.Size | cells.Duration | int | float)
             identifies = isinstance(sample, cells.Identity)
             table.add_column(
                 heading, justify="right" if right else "left", overflow="fold", no_wrap=identifies or right
             )
-        for row in self.rows:
+        for row in zip(*(cells_below for _, cells_below in columns), strict=True):
             table.add_row(*map(cells.rich, row))
         return table
 
     def plain(self) -> str:
+        """Every column, empty or not: who cuts it up counts on it."""
         if not self.rows:
             return ""
         lines = [[heading.upper().replace(" ", "-") for heading in self.headings]]
@@ -51,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The facts about one thing, followed by tables; facts that are None or empty are left out."""
+    """The facts about one thing, followed by tables; facts that are not known are left out."""
 
     title: str
     facts: Sequence[tuple[str, Cell]]
@@ -74,10 +81,10 @@ class Sheet:
     def plain(self) -> str:
         facts = [f"{name}: {cells.plain(value)}" for name, value in self._known()]
         tables = ["", *(part for table in self._filled() for part in (table.title + ":", table.plain(), ""))]
-        return "\n".join([*facts, *tables]).rstrip()
+        return "\n".join([cells.printable(self.title), *facts, *tables]).rstrip()
 
     def _known(self) -> list[tuple[str, Cell]]:
-        return [(name, value) for name, value in self.facts if value is not None and value != ""]
+        return [(name, value) for name, value in self.facts if cells.plain(value) != cells.NOTHING]
 
     def _filled(self) -> list[Table]:
         return [table for table in self.tables if table.rows]

@@ -10,7 +10,7 @@ import orjson
 from deborch_shared.contract.states import TaskState
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.http import ApiClient
-from deborch_shared.http.sse import ServerSentEvent, read_events
+from deborch_shared.http.sse import EventParser, ServerSentEvent, read_events
 
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 5.0
@@ -52,15 +52,16 @@ async def follow_events(
     patience = patience or Patience()
     while True:
         failure: DeborchError | None = None
+        parser = EventParser(last_id)
         try:
-            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+            headers = {"Last-Event-ID": last_id} if last_id else {}
             async with hub.open("GET", "/api/v1/events", params=params, headers=headers) as response:
-                async for event in read_events(response, last_id=last_id):
+                async for event in read_events(response, parser):
                     patience.renew()
-                    last_id = event.id
                     yield event
         except DeborchError as error:
             failure = error
+        last_id = parser.last_id
         await patience.wait_after(failure)
 
 
@@ -100,10 +101,10 @@ async def follow_log(
 
 
 def _next_chunk(event: ServerSentEvent, offset: int) -> tuple[int, str]:
+    """Where the log goes on after a chunk, and its text: the id says it, since text may stand for broken bytes."""
     chunk = _object(event.data)
     text = str(chunk.get("text", ""))
-    began = int(chunk.get("offset", offset))
-    return began + len(text.encode()), text
+    return int(event.id) if event.id.isdecimal() else offset + len(text.encode()), text
 
 
 def _log_end(data: str) -> LogEnd:

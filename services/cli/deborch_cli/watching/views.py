@@ -18,7 +18,7 @@ from deborch_cli.output.printer import emit_line
 from deborch_cli.watching.changes import build_changes, name_of, source_of, task_changes
 from deborch_cli.watching.watch import Watched
 from deborch_shared.contract.builds import BuildDetail, Task, TaskSummary
-from deborch_shared.contract.states import TaskState
+from deborch_shared.contract.states import BuildState, TaskState
 
 _LOG_LINES = 10
 _REFRESHES_PER_S = 4
@@ -110,7 +110,8 @@ class LiveView:
             return Text("")
         tasks = self._watched.tasks if isinstance(self._watched, BuildDetail) else [self._watched]
         parts: list[RenderableType] = [_heading(self._watched), Text(), task_table(tasks).rich()]
-        if self._of is not None and not self._over:
+        succeeded = self._watched.state in {BuildState.COMPLETED, TaskState.COMPLETED}
+        if self._of is not None and not (self._over and succeeded):
             parts += [Text(), *self._log_lines(self._of)]
         return Group(*parts)
 
