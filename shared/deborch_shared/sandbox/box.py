@@ -11,7 +11,7 @@ from typing import Any
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, follow, readable
 from deborch_shared.sandbox.keeper_link import KeeperLink
-from deborch_shared.sandbox.record import ProcessIdentity, Record, remove
+from deborch_shared.sandbox.record import ProcessIdentity, Record, claim, remove
 from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, SandboxSpec, work_directory
 
 _DEFAULT_KEPT_BYTES = 4 << 20
@@ -183,9 +183,7 @@ def _claim(spec: SandboxSpec) -> Record:
     paths = [spec.directory]
     if spec.upper is not None:
         paths += [spec.upper, work_directory(spec.upper)]
-    entry = Record(spec.directory.name, ProcessIdentity.of(os.getpid()), None, tuple(str(path) for path in paths))
-    spec.directory.parent.mkdir(parents=True, exist_ok=True)
-    entry.write(spec.directory.parent)
+    entry = claim(spec.directory.parent, spec.directory.name, paths)
     spec.directory.mkdir(mode=0o700)
     return entry
 

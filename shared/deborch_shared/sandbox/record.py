@@ -9,8 +9,8 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,6 +79,24 @@ def records(state_dir: Path) -> list[Record]:
         with suppress(FileNotFoundError):
             found.append(Record.read(path))
     return found
+
+
+def claim(state_dir: Path, name: str, paths: Iterable[Path]) -> Record:
+    """Record that this process owns `paths`. To be called before they are made."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    entry = Record(name, ProcessIdentity.of(os.getpid()), None, tuple(str(path) for path in paths))
+    entry.write(state_dir)
+    return entry
+
+
+@asynccontextmanager
+async def owned(state_dir: Path, name: str, paths: Iterable[Path]) -> AsyncIterator[None]:
+    """Own `paths` meanwhile; they are removed at the end, or by `recover` if this process is killed."""
+    entry = claim(state_dir, name, paths)
+    try:
+        yield
+    finally:
+        await remove(state_dir, entry)
 
 
 async def remove(state_dir: Path, record: Record) -> None:

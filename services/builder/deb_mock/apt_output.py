@@ -1,0 +1,77 @@
+"""What apt's messages mean. Kept apart because it is all that depends on their wording (LC_ALL=C)."""
+
+import re
+
+from deb_mock.failures import FailureClass, failure
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
+
+_PRINTED_URI = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<digest>\S*)\s*$", re.MULTILINE)
+_UNMET_START = "The following packages have unmet dependencies:"
+_UNMET = re.compile(
+    r"(?P<kind>Pre-Depends|Depends|Conflicts|Breaks): (?P<relation>.+?)"
+    r"(?: but (?:it is not (?:installable|going to be installed)|it is a virtual package|.+ is to be installed))?$"
+)
+_NO_CANDIDATE = re.compile(r"^E: Unable to locate package (?P<name>\S+)", re.MULTILINE)
+_FETCH_SIGNS = (
+    "Failed to fetch",
+    "Could not resolve",
+    "Could not connect",
+    "Unable to connect",
+    "Unable to fetch",
+    "is not signed",
+    "is no longer signed",
+    "NO_PUBKEY",
+    "404  Not Found",
+)
+
+
+def downloads(output: str) -> tuple[tuple[str, str, str], ...]:
+    """The files that `apt-get --print-uris` would fetch: (name, size, digest), sorted."""
+    return tuple(sorted((match["file"], match["size"], match["digest"]) for match in _PRINTED_URI.finditer(output)))
+
+
+def unmet_relations(output: str) -> tuple[str, ...]:
+    """The relations that apt says it cannot satisfy, each once, in its order; Conflicts as `!name`."""
+    found = [match["name"] for match in _NO_CANDIDATE.finditer(output)]
+    _, start, explanation = output.partition(_UNMET_START)
+    for line in explanation.splitlines() if start else []:
+        match = _UNMET.search(line.strip())
+        if match is None:
+            if line.startswith(("E:", "W:")):
+                break
+            continue
+        relation = match["relation"].strip()
+        found.append(f"!{relation}" if match["kind"] in ("Conflicts", "Breaks") else relation)
+    return tuple(dict.fromkeys(found))
+
+
+def is_about_fetching(output: str) -> bool:
+    """Whether apt failed because an archive could not be read or verified."""
+    return any(sign in output for sign in _FETCH_SIGNS)
+
+
+def explain(output: str, *, doing: str, otherwise: FailureClass) -> DeborchError:
+    """The error for a failed apt run: dep-wait with the relations, fetch-fault, or `otherwise`."""
+    missing = unmet_relations(output)
+    tail = bounded(output[-800:].strip())
+    if missing:
+        return failure(
+            FailureClass.DEPENDENCY_WAIT,
+            ErrorCode.DEPENDENCY_WAIT,
+            f"build dependencies are not available: {', '.join(missing)}",
+            hint="build or add the packages that provide them; the build can go on once they are in the archive",
+            missing=list(missing),
+        )
+    if is_about_fetching(output):
+        return failure(
+            FailureClass.FETCH,
+            ErrorCode.FETCH_FAILED,
+            f"{doing}: an archive could not be read or verified: {tail}",
+            hint="check the network, the proxy variables, and the keys of the archives",
+        )
+    return failure(
+        otherwise,
+        ErrorCode.CHROOT_FAILED,
+        f"{doing}: {tail}",
+        hint="the end of apt's output says why",
+    )

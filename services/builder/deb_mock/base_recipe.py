@@ -1,0 +1,90 @@
+"""What goes into a base image, as data: its digest names the base, and mmdebstrap gets its arguments from here."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deb_mock.host_apt import AptSource
+from deborch_shared.sandbox.spec import IdRange
+
+BUILD_USER = "builder"
+BUILD_UID = 59_000
+"""Inside. High enough to be no user of the host where ids cannot be mapped, below 60000 as Policy 9.2 asks."""
+_RECIPE_VERSION = 1
+_PACKAGES = ("fakeroot",)
+"""Beside build-essential and apt, which mmdebstrap's buildd variant brings: most packages still need fakeroot."""
+_HTTPS_PACKAGES = ("ca-certificates",)
+_APT_SETTINGS = {
+    "APT::Install-Recommends": "false",
+    "Acquire::Languages": "none",
+    "Acquire::Retries": "3",
+    "Dpkg::Use-Pty": "false",
+}
+_CUSTOMIZE = (
+    f'chroot "$1" groupadd --gid {BUILD_UID} {BUILD_USER}',
+    f'chroot "$1" useradd --uid {BUILD_UID} --gid {BUILD_UID} --no-create-home --home-dir /nonexistent'
+    f" --shell /bin/sh {BUILD_USER}",
+    'rm -f "$1/var/lib/man-db/auto-update" "$1/etc/resolv.conf" "$1/etc/hostname"',
+    'touch "$1/etc/resolv.conf"',
+    "printf '127.0.0.1 localhost\\n::1 localhost\\n' > \"$1/etc/hosts\"",
+    'printf "#!/bin/sh\\nexit 101\\n" > "$1/usr/sbin/policy-rc.d" && chmod 755 "$1/usr/sbin/policy-rc.d"',
+    'chroot "$1" apt-cache gencaches',
+)
+"""No daemons start during installs (policy-rc.d), names resolve offline, and apt's package cache is warm."""
+_SKIPPED_STEPS = "check/empty,cleanup/apt/lists,cleanup/apt/cache"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRecipe:
+    """The inputs of one base."""
+
+    suite: str
+    architecture: str
+    sources: tuple[AptSource, ...]
+    settings: Mapping[str, str]
+    keyring: Path
+    mmdebstrap: str
+    """Its version."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        needs_https = any(source.uri.startswith("https:") for source in self.sources)
+        return _PACKAGES + (_HTTPS_PACKAGES if needs_https else ())
+
+    def digest(self) -> str:
+        """Names everything that makes a difference to the result, but for the state of the archive."""
+        inputs = [_RECIPE_VERSION, asdict(self), self.packages, _APT_SETTINGS, _CUSTOMIZE, _SKIPPED_STEPS]
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def source_lines(self) -> str:
+        """sources.list of the base."""
+        return "".join(
+            f"deb [signed-by={self.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
+            for source in self.sources
+        )
+
+    def command(self, target: Path, sources_file: Path) -> list[str]:
+        """mmdebstrap's argument list, writing a directory tree to `target`."""
+        settings = {**_APT_SETTINGS, **self.settings}
+        return [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=buildd",
+            "--format=directory",
+            f"--architectures={self.architecture}",
+            f"--include={','.join(self.packages)}",
+            f"--skip={_SKIPPED_STEPS}",
+            *(f'--aptopt={name} "{value}"' for name, value in sorted(settings.items())),
+            "--dpkgopt=force-unsafe-io",
+            *(f"--customize-hook={hook}" for hook in _CUSTOMIZE),
+            self.suite,
+            str(target),
+            str(sources_file),
+        ]
+
+
+def ids_tag(ids: IdRange | None) -> str:
+    """Names the id mapping that files of a dependency layer are in."""
+    return f"ids-{ids.first}" if ids else "ids-host"

@@ -1,0 +1,115 @@
+"""Sandboxes of the engine: which layers, which ids, which directories, for each purpose."""
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from debian.deb822 import Deb822
+
+from deb_mock.base_recipe import BUILD_UID, ids_tag
+from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.model import Base, EngineConfig, ExtraRepository, LogSink
+from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.sandbox.box import open_sandbox
+from deborch_shared.sandbox.spec import Bind, IdRange, Lower, SandboxSpec
+
+WORKSPACE = "/build"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_REPOSITORY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}\Z")
+
+
+class Buildroots:
+    """Makes the specs of sandboxes, once it knows whether this host can map ids."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._ids: IdRange | None = None
+        self._probed = False
+
+    async def probe(self, base: Base, on_log: LogSink) -> None:
+        """Find out once whether the base can be shown with mapped ids."""
+        if self._probed:
+            return
+        if self._config.ids is not None:
+            self._ids = self._config.ids
+            try:
+                with failures_are(FailureClass.CHROOT):
+                    async with open_sandbox(self.spec("probe", base)):
+                        pass
+            except DeborchError as error:
+                if "map the ids" not in error.message and "user namespace" not in error.message:
+                    raise
+                self._ids = None
+                on_log(f"deb-mock: no user namespaces here, root inside is root outside: {error.message}\n".encode())
+        self._probed = True
+
+    @property
+    def file_owner(self) -> int:
+        """The host's id for root inside."""
+        return self._ids.first if self._ids else 0
+
+    def layers_of(self, base: Base) -> Path:
+        """Where dependency layers on `base` are kept."""
+        return self._config.layers_dir / base.name / ids_tag(self._ids)
+
+    def spec(
+        self,
+        name: str,
+        base: Base,
+        *,
+        layers: Sequence[Path] = (),
+        upper: Path | None = None,
+        repositories: Sequence[ExtraRepository] = (),
+    ) -> SandboxSpec:
+        """A sandbox on `layers` (nearest first) and `base`, named after what it is for.
+
+        Raises:
+            DeborchError: INVALID_INPUT if `name` is no plain name.
+        """
+        check_name(name)
+        lowers = [Lower(layer, map_ids=False) for layer in layers]
+        return SandboxSpec(
+            directory=self._config.sandboxes_dir / f"{name}-{secrets.token_hex(4)}",
+            lowers=(*lowers, Lower(base.root, map_ids=True)),
+            upper=upper,
+            scratch_bytes=self._config.tmpfs_bytes,
+            ids=self._ids,
+            workspace=WORKSPACE,
+            workspace_uid=BUILD_UID,
+            binds=tuple(file_repositories(repositories)),
+            hostname="buildroot",
+        )
+
+
+def check_name(name: str) -> None:
+    """Refuse names that could leave a directory."""
+    if _NAME.match(name) is None:
+        raise failure(
+            FailureClass.POLICY,
+            ErrorCode.INVALID_INPUT,
+            f"{name!r} cannot name a build",
+            hint="use letters, digits and - . _",
+        )
+
+
+def file_repositories(repositories: Sequence[ExtraRepository]) -> Iterator[Bind]:
+    """The directories of `file:` URIs, to be shown at the same place inside."""
+    for repository in repositories:
+        check_repository(repository)
+        for uri in str(Deb822(repository.deb822.splitlines()).get("URIs", "")).split():
+            if uri.startswith("file:"):
+                path = "/" + uri.removeprefix("file:").strip("/")
+                yield Bind(Path(path), path)
+
+
+def check_repository(repository: ExtraRepository) -> None:
+    """Refuse names that could leave a directory, and text that is not one stanza."""
+    fields = Deb822(repository.deb822.splitlines())
+    if _REPOSITORY_NAME.match(repository.name) is None or not fields.get("URIs") or not fields.get("Suites"):
+        raise failure(
+            FailureClass.POLICY,
+            ErrorCode.INVALID_INPUT,
+            f"the extra repository {repository.name!r} is not usable",
+            hint="give a plain name and one deb822 stanza with Types, URIs, Suites and Signed-By",
+        )

@@ -1,0 +1,201 @@
+"""The engine: one source package in, its binary packages out, nothing left behind.
+
+This is the whole port for the builder daemon and for the command line.
+"""
+
+import asyncio
+import errno
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from deb_mock import fetch
+from deb_mock.base import BaseStore
+from deb_mock.buildroot import Buildroots, check_name, check_repository
+from deb_mock.dependencies import DependencyResolver
+from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.model import (
+    Base,
+    BuildRequest,
+    BuildResult,
+    EngineConfig,
+    FetchRequest,
+    FetchResult,
+    LogSink,
+    Recovered,
+    Stage,
+    StageSink,
+)
+from deb_mock.package_build import PackageBuilds
+from deb_mock.results import ResultDirectory
+from deb_mock.source import SourcePackage
+from deb_mock.steps import Steps
+from deborch_shared.errors import ErrorCode
+from deborch_shared.sandbox import record
+from deborch_shared.versions import without_epoch
+
+
+class Engine:
+    """Builds source packages in clean buildroots. Builds may run at the same time, in one loop or many processes."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._bases = BaseStore(config)
+        self._buildroots = Buildroots(config)
+        self._dependencies = DependencyResolver(config, self._buildroots)
+        self._builds = PackageBuilds(self._buildroots)
+        self._sources = fetch.SourceFetcher(config, self._buildroots)
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def recover(self) -> Recovered:
+        """Remove what dead owners left: buildroots, half-made layers and bases. Can be repeated at any time."""
+        self._config.sandboxes_dir.mkdir(parents=True, exist_ok=True)
+        sandboxes = await record.recover(self._config.sandboxes_dir)
+        return Recovered(tuple(found.name for found in sandboxes), await self._bases.recover())
+
+    async def ensure_base(self, suite: str, architecture: str, *, on_log: LogSink) -> Base:
+        """The base of `suite`, made now if need be (about half a minute).
+
+        Raises:
+            DeborchError: with `failure_class` chroot-fault, fetch-fault or policy.
+        """
+        with failures_are(FailureClass.CHROOT):
+            base = await self._bases.ensure(suite, architecture, on_log)
+            await self._buildroots.probe(base, on_log)
+            return base
+
+    async def build(self, request: BuildRequest, *, on_log: LogSink, on_stage: StageSink | None = None) -> BuildResult:
+        """Build one source package; the result directory appears whole, or not at all.
+
+        Cancelling the task that awaits this ends everything in the buildroot and removes it.
+
+        Raises:
+            DeborchError: with `failure_class`; for dep-wait also `missing`, the relations that cannot be satisfied.
+        """
+        async with self._while_open():
+            _check(request)
+            results = ResultDirectory(request.result_dir)
+            results.check_free()
+            log_path = results.unfinished.with_suffix(".log")
+            claim = f"{request.build_id}-result-{secrets.token_hex(4)}"
+            async with record.owned(self._config.sandboxes_dir, claim, (results.unfinished, log_path)):
+                results.create()
+                with log_path.open("xb", buffering=0) as log:
+                    steps = Steps(_both(log.write, on_log), on_stage, request.log_limit_bytes)
+                    with _plain_failures():
+                        async with _time_limit(request.timeout_s):
+                            return await self._build(request, results, steps, log_path)
+
+    async def fetch_source(self, request: FetchRequest, *, on_log: LogSink) -> FetchResult:
+        """A source package from the Debian suite; apt verifies it up to the archive's signature.
+
+        Raises:
+            DeborchError: with `failure_class`; NOT_FOUND if the suite has no such source or version.
+        """
+        async with self._while_open():
+            fetch.check(request)
+            results = ResultDirectory(request.result_dir)
+            results.check_free()
+            claim = f"{request.fetch_id}-result-{secrets.token_hex(4)}"
+            async with record.owned(self._config.sandboxes_dir, claim, (results.unfinished,)):
+                results.create()
+                with _plain_failures():
+                    async with _time_limit(request.timeout_s):
+                        base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
+                        with self._bases.in_use(base):
+                            return await self._sources.fetch(base, request, results, on_log)
+
+    async def close(self) -> None:
+        """Cancel what still runs, and wait until it is gone."""
+        running = [task for task in self._running if task is not asyncio.current_task()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def bases(self) -> list[Base]:
+        """The cached bases, oldest first."""
+        return self._bases.all()
+
+    async def remove_base(self, base: Base) -> bool:
+        """Remove a base with its dependency layers, unless a buildroot uses it; tells whether."""
+        return await self._bases.remove(base)
+
+    @asynccontextmanager
+    async def _while_open(self) -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("runs in a task")
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+
+    async def _build(
+        self, request: BuildRequest, results: ResultDirectory, steps: Steps, log_path: Path
+    ) -> BuildResult:
+        with steps.stage(Stage.SOURCE):
+            package = await SourcePackage.read(
+                request.dsc, directory=request.source_dir, keyring=self._config.source_keyring
+            )
+        with steps.stage(Stage.BASE):
+            base = await self.ensure_base(request.suite, request.architecture, on_log=steps.log)
+        with self._bases.in_use(base):
+            with steps.stage(Stage.DEPENDENCIES):
+                dependencies = await self._dependencies.provide(base, package, request, steps)
+                steps.say(f"build dependencies: cache {dependencies.cache}")
+            artifacts = await self._builds.build(base, dependencies.layers, package, request, results, steps)
+        description = package.description
+        log_name = f"{description.name}_{without_epoch(description.version)}_{request.architecture}.build"
+        artifacts.append(await asyncio.to_thread(results.add_log, log_name, log_path))
+        await asyncio.to_thread(results.publish)
+        return BuildResult(
+            description.name, description.version, tuple(artifacts), tuple(steps.times), dependencies.cache
+        )
+
+
+def _check(request: BuildRequest) -> None:
+    check_name(request.build_id)
+    for repository in request.extra_sources:
+        check_repository(repository)
+
+
+def _both(first: Callable[[bytes], object], second: LogSink) -> LogSink:
+    def write(chunk: bytes) -> None:
+        first(chunk)
+        second(chunk)
+
+    return write
+
+
+@asynccontextmanager
+async def _time_limit(timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise failure(
+            FailureClass.TIMEOUT,
+            ErrorCode.PROCESS_TIMEOUT,
+            f"the build took longer than {timeout_s:g} s and was ended",
+            hint="the end of the log shows what it did last; raise the time limit if it needs more",
+        ) from error
+
+
+@contextmanager
+def _plain_failures() -> Iterator[None]:
+    """Errors of the system become ours: a full disk says so, and nothing is without a class."""
+    try:
+        with failures_are(FailureClass.CHROOT):
+            yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise failure(
+            FailureClass.CHROOT,
+            ErrorCode.DISK_FULL if full else ErrorCode.CHROOT_FAILED,
+            f"{error.filename or 'the builder'}: {error.strerror or error}",
+            hint="free space in the state, cache and result directories" if full else "see the message of the system",
+        ) from error

@@ -1,0 +1,194 @@
+"""What the engine is asked and what it answers, as data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from deborch_shared.ids import Sha256
+from deborch_shared.sandbox.spec import IdRange
+
+LogSink = Callable[[bytes], None]
+StageSink = Callable[["Stage", float], None]
+"""Called when a stage begins, with the seconds since the build began."""
+BuildMode = Literal["any+all", "any", "all"]
+
+DEFAULT_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_DAY_S = 86_400.0
+_DEFAULT_LOG_LIMIT_BYTES = 256 << 20
+_DEFAULT_TIMEOUT_S = 6 * 3600.0
+
+
+class Stage(StrEnum):
+    """The parts of a build, in order."""
+
+    SOURCE = "source"
+    BASE = "base"
+    DEPENDENCIES = "dependencies"
+    BUILDROOT = "buildroot"
+    UNPACK = "unpack"
+    BUILD = "build"
+    COLLECT = "collect"
+
+
+class ArtifactKind(StrEnum):
+    """What a file that comes out of a build is."""
+
+    DEB = "deb"
+    UDEB = "udeb"
+    CHANGES = "changes"
+    BUILDINFO = "buildinfo"
+    LOG = "log"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Settings of an engine. Several engines and processes may share both directories."""
+
+    state_dir: Path
+    """Buildroots in use; on a disk that overlayfs can write to."""
+    cache_dir: Path
+    """Bases and dependency layers; the same kind of disk. Everything in it can be made again."""
+    mirror: str | None = None
+    """URI of the Debian archive; None: what the host's own apt sources say."""
+    keyring: Path = DEFAULT_KEYRING
+    """Keys that must have signed the Debian suites."""
+    source_keyring: Path | None = None
+    """If set, each .dsc must carry a good signature by a key in it."""
+    tmpfs_bytes: int | None = None
+    """Memory for the files of one build; None: they are written to the disk of `state_dir`."""
+    ids: IdRange | None = field(default_factory=lambda: IdRange(first=1_800_000_000))
+    """Host ids for everything inside buildroots, of no user of the host; None: no user namespaces. Where the kernel
+    or file system cannot map ids, the engine does without and says so in the log."""
+    base_max_age_s: float = 7 * _DAY_S
+    """A base older than this is made again, so that its package lists do not fall behind."""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """Proxy variables (`http_proxy`, ...) for steps that use the network."""
+
+    @property
+    def sandboxes_dir(self) -> Path:
+        return self.state_dir / "sandboxes"
+
+    @property
+    def bases_dir(self) -> Path:
+        return self.cache_dir / "bases"
+
+    @property
+    def layers_dir(self) -> Path:
+        return self.cache_dir / "layers"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraRepository:
+    """An APT repository beside the Debian suite: one deb822 stanza (sources.list(5)), its key in Signed-By.
+
+    URIs may be http(s): or file:; directories of file: URIs are shown in the buildroot, read-only.
+    """
+
+    name: str
+    deb822: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One build."""
+
+    build_id: str
+    """Names the buildroot; letters, digits and - . _ only."""
+    dsc: Path
+    source_dir: Path
+    """Where the files that the .dsc lists are."""
+    suite: str
+    architecture: str
+    result_dir: Path
+    """Must not exist, or be empty; it appears at once and whole."""
+    mode: BuildMode = "any+all"
+    """dpkg-buildpackage -b, -B or -A."""
+    extra_sources: tuple[ExtraRepository, ...] = ()
+    parallel: int = 1
+    timeout_s: float = _DEFAULT_TIMEOUT_S
+    log_limit_bytes: int = _DEFAULT_LOG_LIMIT_BYTES
+    profiles: tuple[str, ...] = ()
+    build_options: tuple[str, ...] = ()
+    """Words for DEB_BUILD_OPTIONS, such as nocheck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file in the result directory."""
+
+    name: str
+    path: Path
+    sha256: Sha256
+    size_bytes: int
+    kind: ArtifactKind
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """What a stage cost. CPU time is that of the programs run in it."""
+
+    stage: Stage
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """A build that succeeded; one that did not raises."""
+
+    source: str
+    version: str
+    artifacts: tuple[Artifact, ...]
+    stages: tuple[StageTime, ...]
+    dependency_cache: Literal["hit", "miss"]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """A source package of a suite: `version` None takes the newest."""
+
+    fetch_id: str
+    name: str
+    version: str | None
+    suite: str
+    architecture: str
+    result_dir: Path
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """A source package whose signature chain apt has verified."""
+
+    name: str
+    version: str
+    dsc: Path
+    files: tuple[Path, ...]
+    """Without the .dsc."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A cached base image."""
+
+    name: str
+    suite: str
+    architecture: str
+    directory: Path
+    made_at_s: float
+    """Seconds since the epoch."""
+
+    @property
+    def root(self) -> Path:
+        return self.directory / "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What `recover` removed."""
+
+    sandboxes: tuple[str, ...]
+    half_made_bases: tuple[str, ...]

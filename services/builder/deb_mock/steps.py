@@ -1,0 +1,83 @@
+"""The stages of one build: their times, and the log that all commands write to, bounded."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from deb_mock.failures import FailureClass, failure
+from deb_mock.model import LogSink, Stage, StageSink, StageTime
+from deborch_shared.errors import ErrorCode
+from deborch_shared.process import ProcessResult
+from deborch_shared.sandbox.box import Sandbox
+
+_NO_LIMIT = 1 << 62
+
+
+class Steps:
+    """Runs commands of one build and keeps account of them."""
+
+    def __init__(self, on_log: LogSink, on_stage: StageSink | None, log_limit_bytes: int = _NO_LIMIT) -> None:
+        self._on_log = on_log
+        self._on_stage = on_stage
+        self._log_limit_bytes = log_limit_bytes
+        self._logged_bytes = 0
+        self._started_s = time.monotonic()
+        self._cpu_s = 0.0
+        self.times: list[StageTime] = []
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        """Everything within belongs to `stage`."""
+        begun_s, cpu_before_s = time.monotonic(), self._cpu_s
+        if self._on_stage is not None:
+            self._on_stage(stage, begun_s - self._started_s)
+        yield
+        self.times.append(StageTime(stage, time.monotonic() - begun_s, self._cpu_s - cpu_before_s))
+
+    def log(self, chunk: bytes) -> None:
+        """Pass `chunk` on.
+
+        Raises:
+            DeborchError: BUILD_FAILED of class log-limit once there is too much.
+        """
+        self._logged_bytes += len(chunk)
+        self._on_log(chunk)
+        if self._logged_bytes > self._log_limit_bytes:
+            raise failure(
+                FailureClass.LOG_LIMIT,
+                ErrorCode.BUILD_FAILED,
+                f"the build wrote more than {self._log_limit_bytes} bytes of log and was ended",
+                hint="find out what repeats itself at the end of the log, or raise the log limit",
+            )
+
+    def say(self, line: str) -> None:
+        """A line of our own in the log."""
+        self.log(f"deb-mock: {line}\n".encode())
+
+    async def run(
+        self,
+        sandbox: Sandbox,
+        argv: Sequence[str],
+        *,
+        uid: int = 0,
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        network: bool = False,
+        quiet: bool = False,
+        check: bool = True,
+    ) -> ProcessResult:
+        """Run `argv` in `sandbox`, its output into the log unless `quiet`."""
+        if not quiet:
+            self.log(f"$ {' '.join(argv)}\n".encode())
+        result = await sandbox.run(
+            argv,
+            uid=uid,
+            cwd=cwd,
+            env=env,
+            network=network,
+            on_output=None if quiet else self.log,
+            max_output_bytes=_NO_LIMIT,
+            check=check,
+        )
+        self._cpu_s += result.cpu_s
+        return result
