@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from deborch_hub.api.application import ApiDeps, build_hub_application
+from deborch_hub.api import ApiDeps, build_hub_application
 from deborch_hub.archives import ArchivePolicy, GpgSigner, Publisher, sources_text
 from deborch_hub.archives.publisher import Record
 from deborch_hub.archives.worker import ArchiveWorker
@@ -136,8 +136,7 @@ class HubProcess:
     def _others_committed(self) -> None:
         self.feed.wake()
         if self.placer is not None and self.leadership.held:
-            self.board.look_at_all()
-            self.placer.wake()
+            self.placer.others_committed()
             self._wake_archives()
 
     def _wake_archives(self) -> None:

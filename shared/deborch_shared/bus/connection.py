@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge
 from deborch_shared.bus.consumer import BatchConsumer, BatchHandler
 from deborch_shared.bus.publisher import Publication
 from deborch_shared.bus.topology import QueueSpec, Topology
+from deborch_shared.cancellation import raise_if_cancelled
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Bus:
                 )
             finally:
                 self._forget()
+            raise_if_cancelled()
             await asyncio.sleep(_RETRY_S)
 
     async def _session(self) -> None:

@@ -26,10 +26,11 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message that was read: its events, and how to answer it."""
+    """One message: its events, how to answer it, and what is wrong with it if it cannot be read."""
 
     events: Sequence[Event]
     message: AbstractIncomingMessage
+    problem: DeborchError | None = None
 
 
 BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
@@ -45,30 +46,51 @@ class BatchConsumer:
         self._prefetch = prefetch
         self._waiting: list[Delivery] = []
         self._arrived = asyncio.Event()
+        self._lost = False
         self._count = _received.labels(spec.name)
 
     async def run(self, channel: AbstractChannel) -> None:
-        """Consume until the channel closes (raises) or the task is cancelled."""
+        """Consume until the task is cancelled.
+
+        Raises:
+            ConnectionResetError: the channel closed, or the broker ended the consumer (its queue was deleted).
+        """
         self._waiting.clear()
+        self._lost = False
+        channel.close_callbacks.add(self._lose)
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._lose)
         await channel.set_qos(prefetch_count=self._prefetch)
         queue = await channel.get_queue(self.spec.name, ensure=False)
         await queue.consume(self._take)
         while True:
             await self._arrived.wait()
             self._arrived.clear()
+            if self._lost:
+                raise ConnectionResetError(f"the consumer of {self.spec.name} was ended")
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                await self._apply(batch)
+                await self._settle(batch)
+
+    def _lose(self, *_: object) -> None:
+        self._lost = True
+        self._arrived.set()
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
         try:
-            events = decode(message.body, message.content_type or CONTENT_TYPE)
+            delivery = Delivery(decode(message.body, message.content_type or CONTENT_TYPE), message)
         except DeborchError as error:
-            await self._bury(message, error, "unreadable")
-            return
-        self._count.inc(len(events))
-        self._waiting.append(Delivery(events, message))
+            delivery = Delivery((), message, error)
+        self._count.inc(len(delivery.events))
+        self._waiting.append(delivery)
         self._arrived.set()
+
+    async def _settle(self, batch: Sequence[Delivery]) -> None:
+        """Answer every message, the unreadable first: an acknowledgement with `multiple` must find none before it."""
+        for delivery in batch:
+            if delivery.problem is not None:
+                await self._bury(delivery.message, delivery.problem, "unreadable")
+        if readable := [delivery for delivery in batch if delivery.problem is None]:
+            await self._apply(readable)
 
     async def _apply(self, batch: Sequence[Delivery]) -> None:
         try:
@@ -83,8 +105,7 @@ class BatchConsumer:
             for delivery in batch:
                 await self._apply([delivery])
             return
-        for delivery in batch:
-            await delivery.message.ack()
+        await batch[-1].message.ack(multiple=True)
 
     async def _handle_with_retry(self, events: Sequence[Event]) -> None:
         delay_s = _FIRST_RETRY_S

@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 
 from deborch_hub.domain.placement import Leadership
 from deborch_hub.store.queries import SQL
+from deborch_shared.cancellation import raise_if_cancelled
 from deborch_shared.clock import Clock
 from deborch_shared.db import Database
 from deborch_shared.errors import DeborchError
@@ -51,6 +52,7 @@ class Leader:
                 finally:
                     self._leadership.epoch = None
                     _leads.set(0)
+                raise_if_cancelled()
         finally:
             _leads.set(0)
 

@@ -39,9 +39,15 @@ class Placer:
         self._context = context
         self._woken = asyncio.Event()
         self._polls = 0
+        self._stale = False
 
     def wake(self) -> None:
         """Something changed that may let a task be placed."""
+        self._woken.set()
+
+    def others_committed(self) -> None:
+        """Another replica has changed something: hosts, tasks or both."""
+        self._stale = True
         self._woken.set()
 
     async def run(self) -> None:
@@ -49,6 +55,9 @@ class Placer:
         while True:
             try:
                 await self._wait()
+                if self._stale:
+                    self._stale = False
+                    await refresh_board(self._context)
                 await self._place_all()
             except DeborchError as error:
                 if not error.temporary:
