@@ -21,7 +21,8 @@ from deborch_shared.ids import Sha256
 
 MAX_BLOB_BYTES = 64 << 30
 _WRITE_BYTES = 1 << 20
-_LOCK_WAIT_S = 2.0
+LOCK_WAIT_S = 2.0
+"""How long an upload waits for another of the same blob: that of a client that has just gone away ends meanwhile."""
 _LOCK_POLL_S = 0.05
 _KEEP_PARTS_S = 7 * 86400.0
 
@@ -29,10 +30,11 @@ _KEEP_PARTS_S = 7 * 86400.0
 class BlobStore:
     """The blobs below `root`, which several processes may share."""
 
-    def __init__(self, root: Path, *, max_blob_bytes: int = MAX_BLOB_BYTES) -> None:
+    def __init__(self, root: Path, *, max_blob_bytes: int = MAX_BLOB_BYTES, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self.root = root
         self._parts = root / "parts"
         self._max_blob_bytes = max_blob_bytes
+        self._lock_wait_s = lock_wait_s
 
     def prepare(self) -> None:
         """Make the directories; drop uploads that nobody has gone on with for a week."""
@@ -126,7 +128,7 @@ class BlobStore:
     @asynccontextmanager
     async def _locked_part(self, sha256: Sha256) -> AsyncIterator[int | None]:
         """The part, open and locked against every process; None if the blob became whole meanwhile."""
-        deadline = time.monotonic() + _LOCK_WAIT_S
+        deadline = time.monotonic() + self._lock_wait_s
         while True:
             descriptor = self._try_lock(sha256)
             if descriptor is not None:
