@@ -1,11 +1,10 @@
-"""The APT archives on disk: indices from the database, signed, switched to at once, and what a reader may fetch.
+"""The APT archives on disk: indices from the database, signed, switched to at once, and kept as snapshots.
 
 What an archive holds is decided elsewhere and recorded in the database; everything here can be made again from
-there and from the blobs. No HTTP belongs here: the API serves what `find_file` finds.
+there and from the blobs. No HTTP belongs here: the API serves these files.
 """
 
 from deborch_hub.archives.debfile import read_binary
-from deborch_hub.archives.layout import find_file
 from deborch_hub.archives.policy import ArchivePolicy
 from deborch_hub.archives.publisher import Publisher
 from deborch_hub.archives.release import sources_text
@@ -17,7 +16,6 @@ __all__ = [
     "Publisher",
     "Signatures",
     "Signer",
-    "find_file",
     "read_binary",
     "sources_text",
 ]

@@ -112,18 +112,17 @@ class Publisher:
         """
         layout = ArchiveLayout(self._root, target)
         async with self._turns[target], _only_here(layout):
-            swept, self._swept = target in self._swept, self._swept - {target}
+            sweep = target not in self._swept
+            self._swept.discard(target)
             with disk_errors(layout.base):
-                published = await self._publish(layout, sweep=not swept)
+                published = await self._publish(layout, sweep=sweep)
             self._swept.add(target)
             return published
 
     async def _publish(self, layout: ArchiveLayout, *, sweep: bool) -> Published | None:
         plan = await self._plan(layout)
         if sweep:
-            async with self._database.connection() as connection:
-                promised = await self._contents.snapshot_names(connection, plan.head.archive_id)
-            await in_thread(_sweep, layout, promised)
+            await self._sweep(layout, plan.head)
         if plan.head.published_generation == plan.head.wanted_generation:
             await self._restore(layout, plan)
             return None
@@ -132,7 +131,15 @@ class Publisher:
         async with self._database.transaction() as connection:
             published, forgotten = await self._make_known(connection, layout, plan.head, written)
         await in_thread(_tidy, layout, written.state, forgotten)
+        if sweep:
+            await self._sweep(layout, plan.head)
         return published
+
+    async def _sweep(self, layout: ArchiveLayout, head: ArchiveHead) -> None:
+        """Remove what publications that did not come to their end have left."""
+        async with self._database.connection() as connection:
+            promised = await self._contents.snapshot_names(connection, head.archive_id)
+        await in_thread(_remove_all_but, layout, promised)
 
     async def _plan(self, layout: ArchiveLayout) -> "_Plan":
         """One consistent look at what the archive holds; of that only what the cache does not know."""
@@ -243,11 +250,11 @@ def _free_name(layout: ArchiveLayout, at: datetime) -> str:
     return next(name for name in names if not layout.snapshot(name).exists())
 
 
-def _sweep(layout: ArchiveLayout, promised: set[str]) -> None:
-    """Remove what a publication that did not come to its end has left."""
-    for path in layout.snapshots.iterdir():
-        if path.name not in promised and path.name != layout.current_snapshot():
-            shutil.rmtree(path)
+def _remove_all_but(layout: ArchiveLayout, promised: set[str]) -> None:
+    kept = promised | {layout.current_snapshot()}
+    lost = [path for path in layout.snapshots.iterdir() if path.name not in kept]
+    for path in [*layout.partials.iterdir(), *lost]:
+        shutil.rmtree(path)
 
 
 def _tidy(layout: ArchiveLayout, state: CacheState, forgotten: Sequence[str]) -> None:
@@ -259,8 +266,7 @@ def _tidy(layout: ArchiveLayout, state: CacheState, forgotten: Sequence[str]) ->
 @asynccontextmanager
 async def _only_here(layout: ArchiveLayout) -> AsyncIterator[None]:
     """Hold the archive's directory against any other process. The lock goes with the process that holds it."""
-    await in_thread(layout.make)
-    with layout.lock.open("w") as lock:
+    with layout.open_lock() as lock:
         for _ in range(_LOCK_TRIES):
             if _try_lock(lock.fileno()):
                 break
@@ -271,6 +277,7 @@ async def _only_here(layout: ArchiveLayout) -> AsyncIterator[None]:
                 f"another process has been publishing {layout.target} for {_LOCK_TRIES * _LOCK_RETRY_S:g} s",
                 hint=f"it is tried again by itself; fuser {layout.lock} names the process",
             )
+        await in_thread(layout.make)
         yield
 
 

@@ -1,6 +1,7 @@
 """Writing one published state of an archive: the pool first, then the indices, then Release and its signatures."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +48,8 @@ class SnapshotWriter:
         self._base = base
         self._cache = ShardCache(layout.cache)
         self._written = Written()
-        self._suite = layout.suite(layout.partial(name))
+        self._partial = layout.partials / name
+        self._suite = layout.suite(self._partial)
         before = layout.current_snapshot()
         self._before = layout.suite(layout.snapshot(before)) if before else None
 
@@ -95,10 +97,10 @@ class SnapshotWriter:
             ("InRelease", signatures.inline),
         ):
             self._written.file(self._suite / name, [content])
-        partial = self._layout.partial(self.name)
-        (partial / "pool").symlink_to("../../pool")
+        self._date_after_the_last()
+        (self._partial / "pool").symlink_to("../../pool")
         self._written.flush()
-        partial.rename(self._layout.snapshot(self.name))
+        self._partial.rename(self._layout.snapshot(self.name))
         flush(self._layout.snapshots)
 
     def switch(self) -> None:
@@ -107,7 +109,15 @@ class SnapshotWriter:
 
     def discard(self) -> None:
         """Remove what is not finished."""
-        shutil.rmtree(self._layout.partial(self.name), ignore_errors=True)
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _date_after_the_last(self) -> None:
+        """Give InRelease a later second than the one before has: HTTP asks by whole seconds what is new."""
+        if self._before is not None and (self._before / "InRelease").exists():
+            earliest = int((self._before / "InRelease").stat().st_mtime) + 1
+            at = max((self._suite / "InRelease").stat().st_mtime, earliest)
+            for name in ("InRelease", "Release", "Release.gpg"):
+                os.utime(self._suite / name, (at, at))
 
     def _shards(self, index: Index, changes: ArchiveChanges) -> list[Shard | Draft]:
         before = self._base.indices[index.path].shards if self._base else ()

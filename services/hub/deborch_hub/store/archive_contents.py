@@ -63,7 +63,8 @@ class ArchiveContents:
 
         Raises:
             DeborchError: VERSION_PRESENT (field `present`: what is there) if a version is there with other content;
-                INVALID_INPUT for an architecture that the target has not or a .dsc that cannot be listed; NOT_FOUND for a target without an archive.
+                INVALID_INPUT for an architecture that the target has not or a .dsc that cannot be listed; NOT_FOUND
+                for a target without an archive.
         """
         archive = await connection.fetchrow(SQL["archive_lock"], target_id)
         if archive is None:
