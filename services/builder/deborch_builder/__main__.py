@@ -1,7 +1,9 @@
 """The builder's process: reads settings, wires engine and daemon, runs until it is told to stop."""
 
+import os
 import sys
 
+from deb_mock.host_apt import proxies_of
 from deborch_builder.daemon import Daemon
 from deborch_builder.data_directory import locked
 from deborch_builder.mock_engine import MockEngine
@@ -15,7 +17,12 @@ from deborch_shared.settings import load
 async def run(settings: BuilderSettings, lifecycle: Lifecycle) -> None:
     """Work until `lifecycle` stops, then drain."""
     with locked(settings.data_dir) as data:
-        engine = MockEngine(data.buildroots, mirror=settings.mirror, log_limit_bytes=settings.log_limit_bytes)
+        engine = MockEngine(
+            data.buildroots,
+            mirror=settings.mirror,
+            proxies=proxies_of(os.environ),
+            log_limit_bytes=settings.log_limit_bytes,
+        )
         await Daemon(settings, data, engine, SystemClock()).run(lifecycle)
 
 

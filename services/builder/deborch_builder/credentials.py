@@ -17,8 +17,6 @@ from deborch_shared.http import ApiClient
 _log = logging.getLogger(__name__)
 _RENEW_AT = 0.8
 """Share of a token's life after which it is renewed, so that a call never carries one about to expire."""
-_REFUSED_TWICE_S = 1.0
-"""Calls that were refused together share one renewal."""
 
 
 async def ensure_key(
@@ -62,27 +60,32 @@ class AccessTokens:
         self._request = TokenRequest(api_key=SecretStr(api_key))
         self._clock = clock
         self._token = ""
-        self._fetched_s = self._renew_s = self._expires_s = float("-inf")
+        self._renew_s = self._expires_s = float("-inf")
+        self._renewals = 0
         self._renewing = asyncio.Lock()
 
     async def __call__(self, refused: bool) -> str:
         if not refused and self._clock.monotonic_s() < self._renew_s:
             return self._token
+        seen = self._renewals
         async with self._renewing:
-            now_s = self._clock.monotonic_s()
-            if now_s - self._fetched_s < _REFUSED_TWICE_S or (not refused and now_s < self._renew_s):
-                return self._token
-            try:
-                await self._fetch()
-            except DeborchError as error:
-                if refused or not error.temporary or now_s >= self._expires_s:
-                    raise
-                _log.warning("the token is not renewed yet: %s", error)
+            if self._renewals == seen:
+                await self._renew(refused)
             return self._token
+
+    async def _renew(self, refused: bool) -> None:
+        """Calls that wait for the lock meanwhile share the outcome."""
+        try:
+            await self._fetch()
+        except DeborchError as error:
+            if refused or not error.temporary or self._clock.monotonic_s() >= self._expires_s:
+                raise
+            _log.warning("the token is not renewed yet: %s", error)
 
     async def _fetch(self) -> None:
         token = await self._auth.post("/api/v1/token", AccessToken, self._request)
         now_s = self._clock.monotonic_s()
         self._token = token.access_token
-        self._fetched_s, self._expires_s = now_s, now_s + token.expires_in_s
+        self._renewals += 1
+        self._expires_s = now_s + token.expires_in_s
         self._renew_s = now_s + token.expires_in_s * _RENEW_AT

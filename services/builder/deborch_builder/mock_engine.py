@@ -1,24 +1,42 @@
 """The one place that knows deb_mock: our orders as its requests, its results as ours."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from deb_mock.defaults import default_tmpfs_bytes
 from deb_mock.engine import Engine
-
 from deb_mock.model import BuildRequest, EngineConfig, ExtraRepository, FetchRequest
 from deb_mock.model import Stage as EngineStage
 from deborch_builder.engine_port import BuildOrder, EngineResult, FetchOrder, LogSink, StageSink
+from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import Stage
 
 
 class MockEngine:
     """`BuildEngine` by deb_mock."""
 
-    def __init__(self, directory: Path, *, mirror: str | None, log_limit_bytes: int) -> None:
-        config = EngineConfig(state_dir=directory / "state", cache_dir=directory / "cache", mirror=mirror)
-        self._engine = Engine(config)
+    def __init__(
+        self, directory: Path, *, mirror: str | None, proxies: Mapping[str, str], log_limit_bytes: int
+    ) -> None:
+        self._engine = Engine(
+            EngineConfig(
+                state_dir=directory / "state",
+                cache_dir=directory / "cache",
+                mirror=mirror,
+                tmpfs_bytes=default_tmpfs_bytes(),
+                proxies=proxies,
+            )
+        )
         self._log_limit_bytes = log_limit_bytes
 
     async def recover(self) -> None:
+        if os.geteuid() != 0:
+            raise DeborchError(
+                ErrorCode.NEEDS_ROOT,
+                "making buildroots needs root: namespaces, overlay mounts and files of many owners",
+                hint="run deborch-builder as root",
+            )
         await self._engine.recover()
 
     async def build(self, order: BuildOrder, *, on_log: LogSink, on_stage: StageSink) -> EngineResult:

@@ -160,7 +160,7 @@ class FakeHub:
 
 
 class FakeEngine:
-    """Writes a log and a .deb; `failure` is raised instead, `hold` makes builds last until cancelled."""
+    """Writes a log and a .deb; `failure` is raised instead, `hold` makes builds last until released."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -171,6 +171,11 @@ class FakeEngine:
         self.canceled = 0
         self.closed = False
         self.building = asyncio.Event()
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let held builds go on."""
+        self._released.set()
 
     async def recover(self) -> None:
         if self.unusable is not None:
@@ -204,7 +209,7 @@ class FakeEngine:
 
     async def _held(self) -> None:
         try:
-            await asyncio.Event().wait()
+            await self._released.wait()
         except asyncio.CancelledError:
             self.canceled += 1
             raise

@@ -1,4 +1,4 @@
-"""Assignments and cancels: each is answered once, whatever is delivered twice, and nothing is acknowledged too early."""
+"""Assignments and cancels: each is answered once, whatever is delivered twice, and none is acknowledged too early."""
 
 import asyncio
 from dataclasses import replace
