@@ -202,7 +202,7 @@ class EmbeddedRabbitMQ:
         programs = private_directory(self.directory / "bin")
         write_private(programs / "erl", self._erl_script())
         (programs / "erl").chmod(0o700)
-        write_json(self.directory / "definitions.json", _definitions(self._password))
+        write_json(self.directory / "definitions.json", definitions(self._password))
         write_private(self.directory / "enabled_plugins", "[].\n")
         settings = {
             "listeners.tcp.1": f"{ports.LOOPBACK}:{self.port}",
@@ -332,7 +332,7 @@ async def _greets(port: int) -> bool:
     return answer == bytes([_METHOD_FRAME])
 
 
-def _definitions(password: str) -> dict[str, object]:
+def definitions(password: str) -> dict[str, object]:
     salt = os.urandom(4)
     digest = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
     everything = {"configure": ".*", "write": ".*", "read": ".*"}

@@ -53,14 +53,18 @@ def locate(root: Path) -> RabbitMQFiles | None:
     return RabbitMQFiles(root, servers[-1], runtimes[-1])
 
 
+def find(directory: Path) -> RabbitMQFiles | None:
+    """The installed RabbitMQ, else the one unpacked in `directory`, if there is either."""
+    return locate(Path("/")) or locate(directory)
+
+
 async def find_or_unpack(directory: Path) -> RabbitMQFiles:
-    """The installed RabbitMQ, else the one unpacked in `directory`, else unpack it there: about 35 MB to fetch.
+    """What `find` finds, else unpack it in `directory`: about 35 MB to fetch.
 
     Raises:
         DeborchError: FETCH_FAILED or DISK_FULL.
     """
-    found = locate(Path("/")) or locate(directory)
-    return found or await unpack(directory)
+    return find(directory) or await unpack(directory)
 
 
 async def unpack(directory: Path) -> RabbitMQFiles:

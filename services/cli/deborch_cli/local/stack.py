@@ -18,9 +18,9 @@ from deborch_cli.local.files import MEBIBYTE, private_directory, read_json, requ
 from deborch_cli.local.instance_lock import wait_until_free
 from deborch_cli.local.postgres import EmbeddedPostgres
 from deborch_cli.local.rabbitmq import EmbeddedRabbitMQ
-from deborch_cli.local.rabbitmq_files import find_or_unpack
+from deborch_cli.local.rabbitmq_files import find, find_or_unpack
 from deborch_cli.local.service import Service, ServiceSpec
-from deborch_cli.local.supervisor import Notice, Supervisor
+from deborch_cli.local.supervisor import Change, Notice, Supervisor
 from deborch_cli.private_files import write_private
 from deborch_cli.session import open_session
 from deborch_shared.contract.auth import EnrolmentCreate, EnrolmentToken
@@ -55,6 +55,7 @@ class LocalStack:
         self.rabbitmq: EmbeddedRabbitMQ | None = None
         self._given = dict(os.environ if given is None else given)
         self._exit = AsyncExitStack()
+        self._tell = tell
         self._supervisor = Supervisor(tell)
         self._endpoints: Endpoints | None = None
 
@@ -128,6 +129,8 @@ class LocalStack:
     async def _broker(self) -> str:
         if theirs := self._given.get(_BROKER):
             return theirs
+        if find(self.data.rabbitmq_files) is None:
+            self._tell(Notice("RabbitMQ", Change.FETCHING, "Debian's package, unpacked for this stack alone"))
         files = await find_or_unpack(self.data.rabbitmq_files)
         self.rabbitmq = EmbeddedRabbitMQ(self.data.rabbitmq, files, log=self.data.log("rabbitmq"))
         await self._supervisor.start(self.rabbitmq)

@@ -33,6 +33,7 @@ class Managed(Protocol):
 class Change(StrEnum):
     """What can happen to a child."""
 
+    FETCHING = "fetching"
     STARTING = "starting"
     READY = "ready"
     DIED = "died"
@@ -94,7 +95,10 @@ class Supervisor:
         try:
             await self.stop()
         finally:
-            await self._group.__aexit__(kind, error, trace)
+            if isinstance(error, asyncio.CancelledError):  # by the group, maybe: it says why
+                await self._group.__aexit__(kind, error, trace)
+            else:
+                await self._group.__aexit__(None, None, None)
 
     async def _keep(self, child: Managed) -> None:
         delay_s = FIRST_DELAY_S

@@ -1,0 +1,129 @@
+"""`deborch up`: the whole stack on this machine, until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deborch_cli.credentials import known_credentials, save_login
+from deborch_cli.local.narration import Narrator
+from deborch_cli.local.stack import LocalStack
+from deborch_shared.errors import DeborchError, ErrorCode
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="DEBORCH_DATA",
+        metavar="DIRECTORY",
+        help="Where everything is kept; made if it is not there. Default: ~/.local/share/deborch",
+    ),
+]
+BuilderName = Annotated[str | None, typer.Option("--builder-name", help="Name of the builder; default: this host's.")]
+
+
+def up(data: DataDir = None, builder_name: BuilderName = None) -> None:
+    """Run PostgreSQL, RabbitMQ, auth, hub and one builder on this machine, until Ctrl-C.
+
+    Root is needed for the builder alone: a buildroot is made of mounts, namespaces and files of many owners.
+    """
+    with_stack(data, builder_name, _stay)
+
+
+def with_stack(
+    data: Path | None, builder_name: str | None, use: Callable[[LocalStack, Narrator], Awaitable[None]]
+) -> None:
+    """Start the stack, log the command line in, run `use`; SIGTERM and Ctrl-C end it cleanly."""
+    require_root()
+    asyncio.run(_run(data or default_data_directory(), builder_name, use))
+
+
+def default_data_directory() -> Path:
+    """$XDG_DATA_HOME/deborch or ~/.local/share/deborch."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "deborch"
+
+
+def require_root() -> None:
+    """Refuse to start what could not build."""
+    if os.geteuid() != 0:
+        raise DeborchError(
+            ErrorCode.NEEDS_ROOT,
+            "the builder needs root: a buildroot is made of mounts, namespaces and files of many owners",
+            hint="run it with sudo; PostgreSQL runs under a mapped user and no build is root on this machine",
+        )
+
+
+async def _run(data: Path, builder_name: str | None, use: Callable[[LocalStack, Narrator], Awaitable[None]]) -> None:
+    narrator = Narrator()
+    async with _ended_by_signals():
+        narrator.heading(f"Starting the stack in {data}")
+        first = not (data / "admin.key").exists()
+        async with LocalStack(data, narrator.notice, builder_name=builder_name) as stack:
+            _log_in(stack, narrator, first=first)
+            await use(stack, narrator)
+            narrator.heading("Stopping")
+
+
+async def _stay(stack: LocalStack, narrator: Narrator) -> None:
+    narrator.say(f"hub   {stack.endpoints.hub_url}  (API: {stack.endpoints.hub_url}/api/v1/docs)")
+    narrator.say(f"auth  {stack.endpoints.auth_url}")
+    narrator.say("Try `deborch host list` and `deborch target create` in another terminal. Ctrl-C stops everything.")
+    await until_stopped()
+
+
+async def until_stopped() -> None:
+    """Wait for the signal that ends the stack."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+
+
+def _log_in(stack: LocalStack, narrator: Narrator, *, first: bool) -> None:
+    """Point the command line here, unless it is logged in elsewhere."""
+    ours = stack.admin_credentials()
+    known = known_credentials().get("api_key")
+    if first:
+        narrator.say(f"The first admin key, shown this once: {ours.api_key}", style="bold")
+        narrator.say(f"It is also kept in {stack.data.admin_key}, which only root can read.")
+    if known in {None, ours.api_key}:
+        path = save_login(ours.hub_url, ours.auth_url, ours.api_key)
+        narrator.say(f"The command line is logged in as admin ({path}).", style="bright_black")
+    else:
+        narrator.say("The command line stays logged in where it was; for this stack set", style="yellow")
+        narrator.say(f"  DEBORCH_HUB_URL={ours.hub_url} DEBORCH_AUTH_URL={ours.auth_url}")
+        narrator.say(f"  DEBORCH_API_KEY=$(cat {stack.data.admin_key})")
+
+
+@asynccontextmanager
+async def _ended_by_signals() -> AsyncIterator[None]:
+    """SIGTERM and Ctrl-C cancel what runs, once; parts then stop in order."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("needs a task")
+    signalled = asyncio.Event()
+
+    def end() -> None:
+        if not signalled.is_set():
+            signalled.set()
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not signalled.is_set():
+            raise
+        raise typer.Exit(130) from None
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
