@@ -18,9 +18,10 @@ from rich.table import Table
 
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_tmpfs_bytes
 from deb_mock.engine import Engine
-from deb_mock.failures import exit_code
+from deb_mock.failures import EXIT_UNKNOWN, exit_code
 from deb_mock.host_apt import host_codename, proxies_of
 from deb_mock.model import BuildRequest, BuildResult, EngineConfig, ExtraRepository
+from deb_mock.privileges import require_root
 from deb_mock.progress import Progress
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -163,6 +164,7 @@ def main() -> None:
 
 
 async def _build(config: EngineConfig, request: BuildRequest, *, verbose: bool) -> BuildResult:
+    require_root()
     engine = Engine(config)
     log_path = request.result_dir.with_name(f"{request.result_dir.name}.log")
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -205,9 +207,20 @@ def _finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
     except DeborchError as error:
         _show(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from None
+    except OSError as error:
+        _show(_system_error(error), as_json=as_json)
+        raise typer.Exit(EXIT_UNKNOWN) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         Console(stderr=True).print("interrupted; the buildroot is removed")
         raise typer.Exit(_INTERRUPTED) from None
+
+
+def _system_error(error: OSError) -> DeborchError:
+    return DeborchError(
+        ErrorCode.INVALID_INPUT,
+        f"{error.filename or 'deb-mock'}: {error.strerror or error}",
+        hint="check that the file or directory exists and may be used",
+    )
 
 
 async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
@@ -226,8 +239,8 @@ def _show(error: DeborchError, *, as_json: bool) -> None:
         print()  # noqa: T201
         return
     console = Console(stderr=True)
-    console.print(f"deb-mock: {error.message}", style="bold red", markup=False, highlight=False)
-    console.print(f"  what to do: {error.hint}", markup=False, highlight=False)
+    console.print(f"deb-mock: {error.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"  what to do: {error.hint}", markup=False, highlight=False, soft_wrap=True)
     if "log" in error.fields:
         console.print(f"  log: {error.fields['log']}", markup=False, highlight=False, soft_wrap=True)
 

@@ -6,7 +6,6 @@ suite's lock.
 """
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -53,8 +52,8 @@ class BaseStore:
             DeborchError: CHROOT_FAILED with the end of mmdebstrap's output, FETCH_FAILED if the archive cannot be
                 reached, INVALID_SETTING if there is no archive to use, INVALID_INPUT for another architecture.
         """
-        host = await read_host_apt()
         await _check_architecture(architecture)
+        host = await read_host_apt()
         recipe = BaseRecipe(
             suite=suite,
             architecture=architecture,
@@ -227,11 +226,13 @@ async def _check_architecture(architecture: str) -> None:
 
 
 async def _mmdebstrap_version() -> str:
-    if os.geteuid() != 0:
-        raise failure(
-            FailureClass.CHROOT,
-            ErrorCode.NEEDS_ROOT,
-            "making buildroots needs root: namespaces, overlay mounts and files of many owners",
-            hint="run it as root, for example with sudo",
-        )
-    return (await process.run(["mmdebstrap", "--version"], timeout_s=30)).output.decode().strip()
+    """As dpkg knows it: asking mmdebstrap itself takes ten times as long."""
+    asked = await process.run(["dpkg-query", "-W", "-f", "${Version}", "mmdebstrap"], timeout_s=30, check=False)
+    if asked.returncode == 0 and asked.output:
+        return asked.output.decode()
+    raise failure(
+        FailureClass.CHROOT,
+        ErrorCode.CHROOT_FAILED,
+        "mmdebstrap is not installed on this machine",
+        hint="apt-get install mmdebstrap",
+    )

@@ -132,7 +132,7 @@ class _Apt:
 
     async def resolve(self, question: _Question) -> tuple[tuple[str, str, str], ...]:
         """The files to install. If they cannot be had, once more with fresh lists of the Debian suite."""
-        command = ["apt-get", "-qq", "--print-uris", *_NO_CACHED_ARCHIVES, *self._build_dep(question)]
+        command = ["apt-get", "-q", "--print-uris", *_NO_CACHED_ARCHIVES, *self._build_dep(question)]
         try:
             return apt_output.downloads(await self._run(command, "resolving build dependencies", quiet=True))
         except DeborchError as error:

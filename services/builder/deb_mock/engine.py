@@ -28,6 +28,7 @@ from deb_mock.model import (
     StageSink,
 )
 from deb_mock.package_build import PackageBuilds
+from deb_mock.privileges import require_root
 from deb_mock.results import ResultDirectory
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
@@ -50,9 +51,12 @@ class Engine:
 
     async def recover(self) -> Recovered:
         """Remove what dead owners left: buildroots, half-made layers and bases. Can be repeated at any time."""
-        self._config.sandboxes_dir.mkdir(parents=True, exist_ok=True)
-        sandboxes = await record.recover(self._config.sandboxes_dir)
-        return Recovered(tuple(found.name for found in sandboxes), await self._bases.recover())
+        require_root()
+        with _plain_failures():
+            self._config.sandboxes_dir.mkdir(parents=True, exist_ok=True)
+            sandboxes = await record.recover(self._config.sandboxes_dir)
+            bases = await self._bases.recover()
+        return Recovered(tuple(found.name for found in sandboxes), bases)
 
     async def ensure_base(self, suite: str, architecture: str, *, on_log: LogSink) -> Base:
         """The base of `suite`, made now if need be (about half a minute).
@@ -60,10 +64,11 @@ class Engine:
         Raises:
             DeborchError: with `failure_class` chroot-fault, fetch-fault or policy.
         """
-        with failures_are(FailureClass.CHROOT):
+        require_root()
+        with _plain_failures():
             base = await self._bases.ensure(suite, architecture, on_log)
             await self._buildroots.probe(base, on_log)
-            return base
+        return base
 
     async def build(self, request: BuildRequest, *, on_log: LogSink, on_stage: StageSink | None = None) -> BuildResult:
         """Build one source package; the result directory appears whole, or not at all.
@@ -73,19 +78,15 @@ class Engine:
         Raises:
             DeborchError: with `failure_class`; for dep-wait also `missing`, the relations that cannot be satisfied.
         """
-        async with self._while_open():
-            _check(request)
-            results = ResultDirectory(request.result_dir)
-            results.check_free()
-            log_path = results.unfinished.with_suffix(".log")
-            claim = f"{request.build_id}-result-{secrets.token_hex(4)}"
-            async with record.owned(self._config.sandboxes_dir, claim, (results.unfinished, log_path)):
-                results.create()
-                with log_path.open("xb", buffering=0) as log:
-                    steps = Steps(_both(log.write, on_log), on_stage, request.log_limit_bytes)
-                    with _plain_failures():
-                        async with _time_limit(request.timeout_s):
-                            return await self._build(request, results, steps, log_path)
+        require_root()
+        _check(request)
+        results = ResultDirectory(request.result_dir)
+        log_path = results.unfinished.with_suffix(".log")
+        async with self._working(request.build_id, results, (log_path,), request.timeout_s):
+            with log_path.open("xb", buffering=0) as log:
+                steps = Steps(_both(log.write, on_log), on_stage, request.log_limit_bytes)
+                result = await self._build(request, results, steps, log_path)
+        return result
 
     async def fetch_source(self, request: FetchRequest, *, on_log: LogSink) -> FetchResult:
         """A source package from the Debian suite; apt verifies it up to the archive's signature.
@@ -93,18 +94,14 @@ class Engine:
         Raises:
             DeborchError: with `failure_class`; NOT_FOUND if the suite has no such source or version.
         """
-        async with self._while_open():
-            fetch.check(request)
-            results = ResultDirectory(request.result_dir)
-            results.check_free()
-            claim = f"{request.fetch_id}-result-{secrets.token_hex(4)}"
-            async with record.owned(self._config.sandboxes_dir, claim, (results.unfinished,)):
-                results.create()
-                with _plain_failures():
-                    async with _time_limit(request.timeout_s):
-                        base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
-                        with self._bases.in_use(base):
-                            return await self._sources.fetch(base, request, results, on_log)
+        require_root()
+        fetch.check(request)
+        results = ResultDirectory(request.result_dir)
+        async with self._working(request.fetch_id, results, (), request.timeout_s):
+            base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
+            with self._bases.in_use(base):
+                result = await self._sources.fetch(base, request, results, on_log)
+        return result
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it is gone."""
@@ -122,15 +119,24 @@ class Engine:
         return await self._bases.remove(base)
 
     @asynccontextmanager
-    async def _while_open(self) -> AsyncIterator[None]:
+    async def _working(
+        self, name: str, results: ResultDirectory, files: tuple[Path, ...], timeout_s: float
+    ) -> AsyncIterator[None]:
+        """Around each piece of work: known to `close`, owned on disk, bounded in time, with failures of our kind."""
         task = asyncio.current_task()
-        if task is None:
-            raise AssertionError("runs in a task")
-        self._running.add(task)
+        if task is not None:
+            self._running.add(task)
+        claim = f"{name}-result-{secrets.token_hex(4)}"
         try:
-            yield
+            with _plain_failures():
+                results.check_free()
+                async with record.owned(self._config.sandboxes_dir, claim, (results.unfinished, *files)):
+                    results.create()
+                    async with _time_limit(timeout_s):
+                        yield
         finally:
-            self._running.discard(task)
+            if task is not None:
+                self._running.discard(task)
 
     async def _build(
         self, request: BuildRequest, results: ResultDirectory, steps: Steps, log_path: Path
