@@ -51,9 +51,7 @@ class Options:
     starts: Path | None
 
 
-def answering(
-    host: str, reporter: Reporter, on_start: StartSink | None
-) -> Callable[[Sequence[Event]], Awaitable[None]]:
+def answering(host: str, reporter: Reporter, on_start: StartSink | None) -> BatchHandler:
     """The handler of one builder's queue: each assignment is started and done in the same breath."""
 
     async def handle(events: Sequence[Event]) -> None:
