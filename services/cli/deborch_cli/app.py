@@ -13,8 +13,10 @@ from deborch_cli.groups import LazyCommand, LazyGroup
 _BUILDING = "Building"
 _FLEET = "Fleet"
 _ACCESS = "Access"
+_MACHINE = "This machine"
 
 _HERE = "deborch_cli.commands"
+_LOCAL = "deborch_cli.local"
 
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
@@ -27,6 +29,8 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "login": LazyCommand(f"{_HERE}.identity:login", "Keep an API key for the commands to come", _ACCESS),
         "logout": LazyCommand(f"{_HERE}.identity:logout", "Forget the API key", _ACCESS),
         "whoami": LazyCommand(f"{_HERE}.identity:whoami", "Who you are and what you may do", _ACCESS),
+        "up": LazyCommand(f"{_LOCAL}.up:up", "Run the whole stack on this machine", _MACHINE),
+        "demo": LazyCommand(f"{_LOCAL}.demo:demo", "Build, publish and install Debian's hello", _MACHINE),
         "key": LazyCommand(f"{_HERE}.key:app", "API keys of people and programs", _ACCESS),
     }
 )  # fmt: skip
