@@ -3,7 +3,7 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
-PACKAGES_NEEDED_MIB=1200
+PACKAGES_NEEDED_MIB=700
 
 # What the product runs besides Python:
 #   buildroots   mmdebstrap, debian-archive-keyring, dpkg-dev, apt-utils, fakeroot, zstd, xz-utils, uidmap
@@ -43,7 +43,7 @@ as_root() {
 # require_root WHY
 require_root() {
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-    fail "root is needed to $1, and there is no sudo" "run it as root: su -c '$0'"
+    fail "root is needed to $1, and there is no sudo" "run it as root: su -c '$ROOT/bin/$(basename "$0")'"
   fi
 }
 
