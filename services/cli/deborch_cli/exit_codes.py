@@ -42,6 +42,7 @@ MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
 EXIT_CODES: Mapping[ErrorCode, ExitCode] = MappingProxyType(
     {
         ErrorCode.BAD_REQUEST: ExitCode.USAGE,
+        ErrorCode.METHOD_NOT_ALLOWED: ExitCode.USAGE,
         ErrorCode.INVALID_INPUT: ExitCode.USAGE,
         ErrorCode.INVALID_SETTING: ExitCode.USAGE,
         ErrorCode.INVALID_SOURCE: ExitCode.USAGE,

@@ -1,16 +1,43 @@
 """How a failure is told: what happened and what to do next on stderr, as text or as a JSON problem."""
 
+import errno
 import os
 import sys
 import traceback
 
 import orjson
+import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
 
 from deborch_cli.exit_codes import EXIT_CODES, ExitCode
+from deborch_cli.output.cells import printable
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
+
+
+def tell(error: Exception, *, as_json: bool) -> ExitCode:
+    """Print what went wrong on stderr; the exit code that goes with it."""
+    return report(as_known_error(error), as_json=as_json)
+
+
+def as_known_error(error: Exception) -> DeborchError:
+    """Whatever a command raised, as an error with a message, a hint and an exit code."""
+    match error:
+        case DeborchError():
+            return error
+        case ExceptionGroup():
+            return as_known_error(error.exceptions[0])
+        case TyperException():
+            return from_usage(error)
+        case typer.Abort():
+            return DeborchError(ErrorCode.INVALID_INPUT, "there was no answer", hint="answer, or give it as an option")
+        case ValidationError():
+            return from_answer(error)
+        case OSError():
+            return from_system(error)
+    return from_bug(error)
 
 
 def report(error: DeborchError, *, as_json: bool) -> ExitCode:
@@ -27,9 +54,9 @@ def report(error: DeborchError, *, as_json: bool) -> ExitCode:
         sys.stderr.write(orjson.dumps(problem, default=str).decode() + "\n")
     else:
         console = Console(stderr=True, highlight=False)
-        console.print(Text.assemble(("error: ", "bold red"), (error.message, "red")), soft_wrap=True)
+        console.print(Text.assemble(("error: ", "bold red"), (_lines(error.message), "red")), soft_wrap=True)
         if error.hint:
-            console.print(Text.assemble(("hint: ", "bold cyan"), error.hint), soft_wrap=True)
+            console.print(Text.assemble(("hint: ", "bold cyan"), _lines(error.hint)), soft_wrap=True)
     return EXIT_CODES[error.code]
 
 
@@ -38,6 +65,17 @@ def from_usage(error: TyperException) -> DeborchError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "deborch"
     return DeborchError(ErrorCode.INVALID_INPUT, error.format_message(), hint=f"see `{command} --help`")
+
+
+def from_answer(error: ValidationError) -> DeborchError:
+    """An answer of a service that is not of the form agreed on."""
+    wrong = error.errors(include_input=False, include_url=False)[0]
+    at = ".".join(str(part) for part in wrong["loc"])
+    return DeborchError(
+        ErrorCode.INTERNAL,
+        f"the service's answer cannot be understood: {error.title} {at}: {wrong['msg']}",
+        hint="deborch and the service seem to be of different versions: upgrade the older one",
+    )
 
 
 def from_bug(error: BaseException) -> DeborchError:
@@ -51,4 +89,9 @@ def from_bug(error: BaseException) -> DeborchError:
 def from_system(error: OSError) -> DeborchError:
     """What the operating system refused, with the file that it was about."""
     about = f"{error.filename}: " if error.filename else ""
-    return DeborchError(ErrorCode.INVALID_INPUT, f"{about}{error.strerror or error}")
+    code = ErrorCode.DISK_FULL if error.errno in {errno.ENOSPC, errno.EDQUOT} else ErrorCode.INVALID_INPUT
+    return DeborchError(code, f"{about}{error.strerror or error}")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines()))

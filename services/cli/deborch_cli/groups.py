@@ -77,7 +77,7 @@ class DefaultCommandGroup(HelpfulGroup):
     def _refuse_misspelt(self, args: list[str]) -> None:
         """`build lst 3`: two plain arguments are never one for DEFAULT, so the first was meant as a command."""
         meant = get_close_matches(args[0], self.commands)
-        if meant and args[1:2] and not args[1].startswith("-"):
+        if meant and len(args) > 1 and not any(word.startswith("-") for word in args[:2]):
             raise DeborchError(
                 ErrorCode.INVALID_INPUT, f"there is no command {args[0]!r}", hint=f"did you mean `{meant[0]}`?"
             )

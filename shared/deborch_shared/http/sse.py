@@ -62,7 +62,7 @@ class EventParser:
     def _take(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
-        self._size_bytes += len(line)
+        self._size_bytes += len(line) + 1
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "data":

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.cli.fake_services import API_KEY, FakeServices
 
 from deborch_cli.credentials import save_login
-from tests.integration.cli.fake_services import API_KEY, FakeServices
 
 
 @pytest.fixture

@@ -111,19 +111,22 @@ class FakeServices:
             ("GET", f"{api}/events", self._event_stream),
         ]
         for method, path, handler in routes:
-            app.router.add_route(method, path, handler)
+            app.router.add_route(method, path, _coroutine(handler))
         return app
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path}")
         try:
-            given = request.headers.get("Authorization", "")
-            if not request.path.endswith("/token") and given != f"Bearer {self.valid_token}":
-                raise DeborchError(ErrorCode.UNAUTHENTICATED, "the token is not valid", hint="run `deborch login`")
+            self._check_token(request)
             return await handler(request)
         except DeborchError as error:
             return problem_response(error, "r1")
+
+    def _check_token(self, request: web.Request) -> None:
+        given = request.headers.get("Authorization", "")
+        if not request.path.endswith("/token") and given != f"Bearer {self.valid_token}":
+            raise DeborchError(ErrorCode.UNAUTHENTICATED, "the token is not valid", hint="run `deborch login`")
 
     async def _sell_token(self, request: web.Request) -> web.Response:
         if (await request.json()) != {"api_key": API_KEY}:
@@ -244,6 +247,13 @@ class FakeServices:
         self.parts.pop(digest, None)
         self.blobs[digest] = part
         return web.Response(status=201)
+
+
+def _coroutine(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
+    return handle
 
 
 def _now() -> datetime:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from deborch_cli.arguments import input_checked
 from deborch_cli.commands.downloading import download_results
 from deborch_cli.commands.following import print_log, watch_and_tell_build
 from deborch_cli.commands.submission import Wishes, submit_build
@@ -128,7 +129,8 @@ def cancel_build(build: BuildId, as_json: Json = False) -> None:
 @app.command("giveback")
 def give_back_build(build: BuildId, architectures: Architectures = None, as_json: Json = False) -> None:
     """Try again what failed or was canceled of a build."""
-    wanted = GiveBack(architectures=tuple(architectures or ()))
+    with input_checked():
+        wanted = GiveBack(architectures=tuple(architectures or ()))
     now = with_session(lambda session: session.hub.post(f"/api/v1/builds/{build}/giveback", BuildDetail, wanted))
     confirm(now, f"build {now.id} of {source_of(now)} is {now.state}", as_json=as_json)
     note(f"look on: deborch build watch {build}", as_json=as_json)
@@ -142,12 +144,13 @@ def show_log(
     ] = None,
     attempt: Attempt = None,
     follow: Follow = False,
+    as_json: Json = False,
 ) -> None:
     """Print the log of a build."""
 
     async def run(session: Session) -> int:
         task = task_with_log(await _build(session, build), architecture)
-        return await print_log(session, task.id, attempt=attempt, follow=follow)
+        return await print_log(session, task.id, attempt=attempt, follow=follow, as_json=as_json)
 
     raise typer.Exit(with_session(run))
 

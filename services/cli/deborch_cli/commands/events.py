@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from deborch_cli.options import Follow, Json
+from deborch_cli.options import Json
 from deborch_cli.output.cells import printable
 from deborch_cli.output.printer import emit_line, stdout
 from deborch_cli.session import Session, with_session
@@ -24,7 +24,9 @@ _STYLES = (("failed", "red"), ("lost", "red"), ("completed", "green"), ("publish
 
 
 def events(
-    follow: Follow = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Only what is to come (and after --since), until Ctrl-C.")
+    ] = False,
     types: Annotated[
         list[str] | None, typer.Option("--type", metavar="TYPE", help="Only events of this type, such as task.failed.")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from deborch_cli.arguments import input_checked
 from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import HostArgument, Json, Limit
 from deborch_cli.output import Age, Identity, Sheet, Size, State, Table, confirm, emit, note
@@ -63,7 +64,8 @@ def enrol_host(
     as_json: Json = False,
 ) -> None:
     """Print a token with which one builder of that name can join, once."""
-    wanted = EnrolmentCreate(host=name, expires_in_s=round(expires_in_h * 3600))
+    with input_checked():
+        wanted = EnrolmentCreate(host=name, expires_in_s=round(expires_in_h * 3600))
     made = with_session(lambda session: session.auth.post("/api/v1/enrolments", EnrolmentToken, wanted))
     emit(made, lambda: _enrolment(made), as_json=as_json)
     note("the token is shown only now, and works once. On the new host, as root:", as_json=as_json)

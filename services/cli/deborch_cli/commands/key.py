@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from deborch_cli.arguments import checked_key_id, input_checked
 from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import Json, Limit
 from deborch_cli.output import Age, Identity, Sheet, State, Table, confirm, emit, note
@@ -25,17 +26,21 @@ def create_key(
         typer.Option("--scope", metavar="PERMISSION", help="Only this of what the role may, such as build:read."),
     ] = None,
     expires_in_days: Annotated[
-        float | None, typer.Option("--expires-in", metavar="DAYS", min=0.001, max=3650, help="Default: never.")
+        float | None,
+        typer.Option(
+            "--expires-in", metavar="DAYS", min=0.001, max=3650, help="How long it is valid; default: for ever."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Make an API key. Its secret is printed once."""
-    wanted = KeyCreate(
-        name=name,
-        role=role,
-        scopes=tuple(scopes or ()),
-        expires_in_s=round(expires_in_days * _DAY_S) if expires_in_days is not None else None,
-    )
+    with input_checked():
+        wanted = KeyCreate(
+            name=name,
+            role=role,
+            scopes=tuple(scopes or ()),
+            expires_in_s=round(expires_in_days * _DAY_S) if expires_in_days is not None else None,
+        )
     made = with_session(lambda session: session.auth.post("/api/v1/keys", NewKey, wanted))
     emit(made, lambda: _sheet(made), as_json=as_json)
     note("the key is shown only now; `deborch login` asks for it", as_json=as_json)
@@ -50,7 +55,10 @@ def list_keys(limit: Limit = 100, as_json: Json = False) -> None:
 
 @app.command("revoke")
 def revoke_key(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The id of a key, as listed.", show_default=False)],
+    key: Annotated[
+        str,
+        typer.Argument(metavar="KEY", help="The id of a key, as listed.", callback=checked_key_id, show_default=False),
+    ],
     as_json: Json = False,
 ) -> None:
     """Make an API key useless, for good."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deborch_cli.arguments import checked_name, input_checked
 from deborch_cli.options import new_key
 from deborch_cli.output import note
 from deborch_cli.output.humanise import size
@@ -39,17 +40,18 @@ async def submit_build(session: Session, package: str, wishes: Wishes, *, as_jso
         suite_source = read_suite_source(package)
     target = await _target(session, wishes)
     uploaded = [UploadedFile(name=file.name, sha256=file.sha256, size_bytes=file.size_bytes) for file in files]
-    wanted = BuildCreate(
-        target=target,
-        dsc=uploaded[0] if uploaded else None,
-        files=tuple(uploaded[1:]),
-        suite_source=suite_source,
-        architectures=wishes.architectures,
-        scratch=wishes.scratch,
-        priority=wishes.priority,
-        after_builds=wishes.after_builds,
-        required_tags=wishes.required_tags,
-    )
+    with input_checked():
+        wanted = BuildCreate(
+            target=target,
+            dsc=uploaded[0] if uploaded else None,
+            files=tuple(uploaded[1:]),
+            suite_source=suite_source,
+            architectures=wishes.architectures,
+            scratch=wishes.scratch,
+            priority=wishes.priority,
+            after_builds=wishes.after_builds,
+            required_tags=wishes.required_tags,
+        )
     await _upload_all(session, files, as_json=as_json)
     return await session.hub.post("/api/v1/builds", BuildDetail, wanted, idempotency_key=new_key())
 
@@ -57,7 +59,7 @@ async def submit_build(session: Session, package: str, wishes: Wishes, *, as_jso
 async def _target(session: Session, wishes: Wishes) -> str:
     """The target wished for, after asking the hub, so that no upload is in vain."""
     if wishes.target is not None:
-        target = await session.hub.get(f"/api/v1/targets/{wishes.target}", Target)
+        target = await session.hub.get(f"/api/v1/targets/{checked_name(wishes.target)}", Target)
         _refuse_other_architectures(target, wishes.architectures)
         return target.name
     targets = await fetch_list(session.hub, "/api/v1/targets", Target, limit=50)

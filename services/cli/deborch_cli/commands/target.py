@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from deborch_cli.arguments import input_checked
 from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import Json, Limit, TargetArgument
 from deborch_cli.output import Age, Identity, Sheet, Table, Url, confirm, emit, note
@@ -38,14 +39,15 @@ def create_target(
     as_json: Json = False,
 ) -> None:
     """Make a target, with an archive of its own."""
-    wanted = TargetCreate(
-        name=name,
-        suite=suite or name,
-        architectures=tuple(architectures or ("amd64",)),
-        components=tuple(components or ("main",)),
-        required_tags=tuple(tags or ()),
-        require_signature=require_signature,
-    )
+    with input_checked():
+        wanted = TargetCreate(
+            name=name,
+            suite=suite or name,
+            architectures=tuple(architectures or ("amd64",)),
+            components=tuple(components or ("main",)),
+            required_tags=tuple(tags or ()),
+            require_signature=require_signature,
+        )
     made = with_session(lambda session: session.hub.post("/api/v1/targets", Target, wanted))
     built_for = ", ".join(made.architectures)
     confirm(made, f"target {made.name} builds against {made.suite} for {built_for}", as_json=as_json)

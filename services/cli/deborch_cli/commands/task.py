@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from deborch_cli.arguments import input_checked
 from deborch_cli.commands.following import print_log, watch_and_tell_task
 from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import Attempt, Follow, Json, Limit, TaskId, new_key
@@ -56,14 +57,20 @@ def watch_task(task: TaskId, as_json: Json = False) -> None:
 
 
 @app.command("log")
-def show_log(task: TaskId, attempt: Attempt = None, follow: Follow = False) -> None:
+def show_log(task: TaskId, attempt: Attempt = None, follow: Follow = False, as_json: Json = False) -> None:
     """Print the log of a task."""
-    raise typer.Exit(with_session(lambda session: print_log(session, task, attempt=attempt, follow=follow)))
+
+    async def run(session: Session) -> int:
+        return await print_log(session, task, attempt=attempt, follow=follow, as_json=as_json)
+
+    raise typer.Exit(with_session(run))
 
 
 @app.command("create")
 def create_task(
-    duration_s: Annotated[float, typer.Option("--duration", metavar="SECONDS", min=0, max=3600)] = 0.0,
+    duration_s: Annotated[
+        float, typer.Option("--duration", metavar="SECONDS", min=0, max=3600, help="How long it takes.")
+    ] = 0.0,
     architecture: Annotated[
         str | None, typer.Option("--arch", "-a", metavar="ARCH", help="Only on a host of this architecture.")
     ] = None,
@@ -75,13 +82,14 @@ def create_task(
     as_json: Json = False,
 ) -> None:
     """Make a task that does nothing, to try a host or the way to it."""
-    wanted = TaskCreate(
-        kind=TaskKind.NOOP,
-        architecture=architecture,
-        required_tags=tuple(tags or ()),
-        priority=priority,
-        duration_s=duration_s,
-    )
+    with input_checked():
+        wanted = TaskCreate(
+            kind=TaskKind.NOOP,
+            architecture=architecture,
+            required_tags=tuple(tags or ()),
+            priority=priority,
+            duration_s=duration_s,
+        )
 
     async def submit(session: Session) -> int:
         made = await session.hub.post("/api/v1/tasks", TaskRef, wanted, idempotency_key=new_key())

@@ -11,10 +11,11 @@ from rich.text import Text
 from deborch_cli.output import humanise
 
 NOTHING = "-"
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|.)")
-_OBEYED = re.compile(
-    r"(?!\x1b\[[0-9;]*m)\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\\\)?)?|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
-)
+_SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?"
+_COLOUR = r"\x1b\[[0-9;]*m"
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
+_ESCAPE = re.compile(_SEQUENCE)
+_OBEYED = re.compile(f"(?!{_COLOUR}){_SEQUENCE}|{_CONTROL}")
 STATE_STYLES: Mapping[str, str] = MappingProxyType(
     {
         "blocked": "yellow",

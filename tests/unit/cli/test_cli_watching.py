@@ -1,0 +1,79 @@
+from datetime import timedelta
+
+import pytest
+from tests.unit.cli.cli_examples import AT, make_build, make_task
+
+from deborch_cli.commands.build import task_with_log
+from deborch_cli.commands.following import exit_code_of_build
+from deborch_cli.exit_codes import ExitCode
+from deborch_cli.watching.changes import build_changes
+from deborch_cli.watching.watch import waits_for_dependencies
+from deborch_shared.contract.states import BlockedReason, BuildState, TaskKind, TaskState
+from deborch_shared.errors import DeborchError
+
+DEP_WAIT = {"state": TaskState.BLOCKED, "blocked_reason": BlockedReason.BUILD_DEPENDENCIES, "message": "libfoo-dev"}
+
+
+def test_the_first_look_tells_everything_and_the_same_look_again_nothing():
+    build = make_build(make_task())
+    assert build_changes(None, build) == [
+        "task 2 hello 2.10-3 amd64: free",
+        "build 1 hello 2.10-3 for bookworm: building",
+    ]
+    assert build_changes(build, build) == []
+
+
+def test_only_what_changed_is_told():
+    before = make_build(make_task(1, kind=TaskKind.FETCH_SOURCE, label="hello"), make_task(2))
+    now = make_build(before.tasks[0], make_task(2, state=TaskState.RUNNING, host="b1", attempt=2))
+    assert build_changes(before, now) == ["task 2 hello 2.10-3 amd64: running on b1, attempt 2"]
+
+
+def test_why_a_task_waits_or_failed_is_told():
+    now = make_build(
+        make_task(2, **DEP_WAIT), make_task(3, state=TaskState.FAILED, failure_class="compile", message="status 2")
+    )
+    assert build_changes(make_build(), now) == [
+        "task 2 hello 2.10-3 amd64: blocked (build-dependencies): libfoo-dev",
+        "task 3 hello 2.10-3 amd64: failed (compile): status 2",
+    ]
+
+
+def test_a_build_waits_for_dependencies_once_nothing_else_can_move_it():
+    done = make_task(1, state=TaskState.COMPLETED)
+    assert waits_for_dependencies(make_build(done, make_task(2, **DEP_WAIT)))
+    assert not waits_for_dependencies(make_build(make_task(1, state=TaskState.RUNNING), make_task(2, **DEP_WAIT)))
+    assert not waits_for_dependencies(
+        make_build(make_task(2, state=TaskState.BLOCKED, blocked_reason=BlockedReason.ARCHIVE))
+    )
+    assert not waits_for_dependencies(make_build(done))
+
+
+@pytest.mark.parametrize(
+    ("state", "tasks", "code"),
+    [
+        (BuildState.COMPLETED, [], ExitCode.OK),
+        (BuildState.FAILED, [make_task(2, state=TaskState.FAILED)], ExitCode.FAILED),
+        (BuildState.CANCELED, [], ExitCode.FAILED),
+        (BuildState.BUILDING, [make_task(2, **DEP_WAIT)], ExitCode.DEPENDENCY_WAIT),
+    ],
+)
+def test_the_exit_code_says_how_a_build_ended(state, tasks, code):
+    assert exit_code_of_build(make_build(*tasks, state=state)) is code
+
+
+def test_the_log_of_a_build_is_that_of_the_package_task_that_began_last():
+    fetch = make_task(1, kind=TaskKind.FETCH_SOURCE, attempt=1, started_at=AT + timedelta(hours=1))
+    first = make_task(2, attempt=1, started_at=AT)
+    second = make_task(3, attempt=1, started_at=AT + timedelta(minutes=1), architecture="arm64")
+    waiting = make_task(4, architecture="armhf")
+    build = make_build(fetch, first, second, waiting)
+    assert task_with_log(build, None) == second
+    assert task_with_log(build, "amd64") == first
+    assert task_with_log(build, "armhf") == waiting
+    assert task_with_log(make_build(fetch), None) == fetch
+
+
+def test_a_build_has_no_log_for_an_architecture_that_it_is_not_built_for():
+    with pytest.raises(DeborchError, match="build 1 has no task for riscv64"):
+        task_with_log(make_build(make_task()), "riscv64")
