@@ -7,12 +7,12 @@ PACKAGES_NEEDED_MIB=700
 
 # What the product runs besides Python:
 #   buildroots   mmdebstrap, debian-archive-keyring, dpkg-dev, apt-utils, fakeroot, zstd, xz-utils, uidmap
-#   signatures   gpg, gpgv
+#   signatures   gpg, gpg-agent, gpgv
 #   children     util-linux (unshare, setpriv), procps
 #   apt's https  ca-certificates
 RUNTIME_PACKAGES=(
   python3 python3-venv ca-certificates util-linux procps mount
-  mmdebstrap debian-archive-keyring dpkg-dev apt-utils fakeroot zstd xz-utils uidmap gpg gpgv
+  mmdebstrap debian-archive-keyring dpkg-dev apt-utils fakeroot zstd xz-utils uidmap gpg gpg-agent gpgv
 )
 # What the tests run besides that: git for the wheel test's clean copy.
 TEST_PACKAGES=(git)
