@@ -1,9 +1,12 @@
-"""What apt's messages mean. Kept apart because it is all that depends on their wording (LC_ALL=C)."""
+"""What apt's messages mean. All that depends on their wording is here."""
 
 import re
 
 from deb_mock.failures import FailureClass, failure
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
+
+STRICT_UPDATE = ("-o", "APT::Update::Error-Mode=any")
+"""Otherwise `apt-get update` succeeds although an archive cannot be reached, and a dep-wait would be claimed."""
 
 _PRINTED_URI = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<digest>\S*)\s*$", re.MULTILINE)
 _UNMET_START = "The following packages have unmet dependencies:"

@@ -124,7 +124,11 @@ class _Apt:
             target = f"/etc/apt/sources.list.d/{name}"
             await self._run(["install", "-m", "0644", f"{WORKSPACE}/{name}", target], "adding a repository")
             only_it = ["-o", f"Dir::Etc::SourceList={target}", "-o", "Dir::Etc::SourceParts=-", *_KEEP_ALL_LISTS]
-            await self._run(["apt-get", "-q", *only_it, "update"], "reading an extra repository", network=True)
+            await self._run(
+                ["apt-get", "-q", *apt_output.STRICT_UPDATE, *only_it, "update"],
+                "reading an extra repository",
+                network=True,
+            )
         if not repositories:
             return ""
         command = ["find", "/var/lib/apt/lists", "-maxdepth", "1", "-name", "*Release", "-exec", "sha256sum", "{}", "+"]
@@ -157,7 +161,7 @@ class _Apt:
 
     async def _refresh(self) -> None:
         self._steps.say("the package lists of the base may be old; reading them anew")
-        await self._run(["apt-get", "-q", "update"], "reading package lists", network=True)
+        await self._run(["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"], "reading package lists", network=True)
         self.refreshed = True
 
     @staticmethod

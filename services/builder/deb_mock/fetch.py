@@ -71,7 +71,12 @@ class SourceFetcher:
         with os.fdopen(descriptor, "w") as target:
             target.writelines(lines)
         only = ["-o", f"Dir::Etc::SourceList={WORKSPACE}/{_SOURCES_FILE}", "-o", "Dir::Etc::SourceParts=-"]
-        await self._run(sandbox, steps, ["apt-get", "-q", *only, "update"], "reading the index of sources")
+        await self._run(
+            sandbox,
+            steps,
+            ["apt-get", "-q", *apt_output.STRICT_UPDATE, *only, "update"],
+            "reading the index of sources",
+        )
 
     async def _run(self, sandbox: Sandbox, steps: Steps, argv: list[str], doing: str) -> None:
         environment = {**_APT_ENVIRONMENT, **self._config.proxies}

@@ -55,7 +55,7 @@ def request_for(tmp_path):
         source_dir = tmp_path / "source"
         source_dir.mkdir()
         dsc = make_source(source_dir, body=body, build_depends=build_depends)
-        return BuildRequest(
+        make.last = BuildRequest(
             build_id="test",
             dsc=dsc,
             source_dir=source_dir,
@@ -65,6 +65,7 @@ def request_for(tmp_path):
             timeout_s=timeout_s,
             log_limit_bytes=log_limit_bytes,
         )
+        return make.last
 
     return make
 
