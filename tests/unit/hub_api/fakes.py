@@ -1,4 +1,4 @@
-"""The hub's API with nothing behind it but a directory: commands are written down, the database says what it is told."""
+"""The hub's API with nothing behind it but a directory: commands are written down, answers of the database given."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

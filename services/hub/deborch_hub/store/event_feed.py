@@ -26,6 +26,7 @@ _PAUSE_S = 0.01
 """Between two reads: bounds the load of a busy time, and is how soon an unsettled event is looked at again."""
 _RETRY_S = 0.5
 MAX_WAITING_EVENTS = 2_000
+"""How far a watcher may fall behind before it is cut off and has to resume."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -129,7 +130,7 @@ class Subscription:
         if self._ended:
             return
         self._waiting.extend(event for event in events if self.wanted.matches(event))
-        if len(self._waiting) > MAX_WAITING_EVENTS:
+        if len(self._waiting) > self._feed.max_waiting_events:
             self._waiting.clear()
             self.end("too slow")
         elif self._waiting:
@@ -162,7 +163,8 @@ class Subscription:
 class EventFeed:
     """Reads the `event` table for all watchers of this process; `run` does the work until it is cancelled."""
 
-    def __init__(self, database: Database, dsn: str) -> None:
+    def __init__(self, database: Database, dsn: str, *, max_waiting_events: int = MAX_WAITING_EVENTS) -> None:
+        self.max_waiting_events = max_waiting_events
         self._database = database
         self._dsn = dsn
         self._position: Position | None = None
