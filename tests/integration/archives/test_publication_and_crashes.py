@@ -152,7 +152,9 @@ async def test_patched_indices_are_the_same_as_new_ones_byte_by_byte(shop, publi
         await shop.add_build(target, make_deb(package, version, architecture))
         await publisher.publish("t1")
     patched = tree(shop)
+    assert await publisher.behind() == []
     shutil.rmtree(shop.root)
+    assert await publisher.behind() == ["t1"]
     assert await shop.publisher().publish("t1") is None
     assert tree(shop) == patched
     assert len(patched) == 5

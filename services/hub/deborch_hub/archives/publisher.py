@@ -7,6 +7,7 @@ record they get the new one and the database still asks for it, so that it is ma
 import asyncio
 import fcntl
 import itertools
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -33,6 +34,7 @@ from deborch_shared.ids import BuildId, Sha256
 Record = Callable[[Connection, ArchivePublished, Sequence[BuildId]], Awaitable[None]]
 """Called in the transaction that makes a publication known, to tell of it and of the builds that it completes."""
 
+_log = logging.getLogger(__name__)
 _LOCK_RETRY_S = 0.05
 _LOCK_TRIES = 600
 
@@ -96,9 +98,14 @@ class Publisher:
         self._swept: set[str] = set()
 
     async def behind(self) -> list[str]:
-        """The targets to call `publish` for: what is to be done after a start, and from time to time."""
+        """The targets to call `publish` for, by the database and by the disk: after a start, and from time to time."""
         async with self._database.connection() as connection:
-            return await self._contents.behind(connection)
+            archives = await self._contents.standing(connection)
+        return [
+            archive.target
+            for archive in archives
+            if archive.behind or ArchiveLayout(self._root, archive.target).current_snapshot() != archive.published
+        ]
 
     async def publish(self, target: str) -> Published | None:
         """Publish the archive of `target` if the database wants more than readers get; None if there was nothing new.
@@ -258,7 +265,10 @@ def _remove_all_but(layout: ArchiveLayout, promised: set[str]) -> None:
 
 
 def _tidy(layout: ArchiveLayout, state: CacheState, forgotten: Sequence[str]) -> None:
-    ShardCache(layout.cache).save(state)
+    try:
+        ShardCache(layout.cache).save(state)
+    except OSError as error:
+        _log.warning("the next publication of %s takes longer, its cache was not saved: %s", layout.target, error)
     for name in forgotten:
         shutil.rmtree(layout.snapshot(name), ignore_errors=True)
 

@@ -75,11 +75,21 @@ class ArchiveWorker:
         return BinaryFile(binary, row["name"], digest, row["size_bytes"])
 
     async def _publish_archives(self) -> None:
+        """All that wait; one that cannot be published does not keep the others waiting."""
+        failure: DeborchError | None = None
         for target in await self._publisher.behind():
-            if await self._publisher.publish(target) is not None:
+            try:
+                published = await self._publisher.publish(target)
+            except DeborchError as error:
+                _log.warning("archive of %s is not published: %s", target, error)
+                failure = error
+                continue
+            if published is not None:
                 messages, self._messages = self._messages, []
                 self._context.board.look_at_all()
                 self._context.transactions.committed(messages)
+        if failure is not None:
+            raise failure
 
     async def _record(self, connection: Connection, published: ArchivePublished, completed: Sequence[BuildId]) -> None:
         """In the publisher's transaction: what it means for builds and tasks, and who is told."""

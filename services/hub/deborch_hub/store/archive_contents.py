@@ -36,6 +36,15 @@ class ArchiveHead:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveStanding:
+    """Whether the archive of `target` waits to be published, and the snapshot that is."""
+
+    target: str
+    behind: bool
+    published: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveChanges:
     """All that is listed of each package that changed since some generation."""
 
@@ -100,9 +109,9 @@ class ArchiveContents:
         if present:
             raise _version_present(f"the archive of {archive['target']} holds other content", present)
 
-    async def behind(self, connection: Connection) -> list[str]:
-        """Names of the targets whose archive waits to be published."""
-        return [row["name"] for row in await connection.fetch(SQL["archives_behind"])]
+    async def standing(self, connection: Connection) -> list[ArchiveStanding]:
+        """How far each archive is published."""
+        return [ArchiveStanding(**row) for row in await connection.fetch(SQL["archives_standing"])]
 
     async def head(self, connection: Connection, target: str, *, base_generation: int, base: str) -> ArchiveHead:
         """Where the archive of `target` stands; NOT_FOUND if it has none."""

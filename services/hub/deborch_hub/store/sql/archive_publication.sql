@@ -1,7 +1,9 @@
--- name: archives_behind
--- Targets whose archive on disk is not yet what the database wants.
-SELECT t.name FROM archive a JOIN target t ON t.id = a.target_id
-WHERE a.published_generation < a.wanted_generation
+-- name: archives_standing
+-- For each target with an archive: whether it waits to be published, and which snapshot is.
+SELECT t.name AS target, a.published_generation < a.wanted_generation AS behind, s.name AS published
+FROM archive a
+JOIN target t ON t.id = a.target_id
+LEFT JOIN snapshot s ON s.archive_id = a.id AND s.generation = a.published_generation
 ORDER BY a.id;
 
 -- name: archive_head
