@@ -30,12 +30,12 @@ async def list_tasks(database: Database, wanted: TaskQuery, *, limit: int, befor
     state, host = wanted.state, wanted.host
     if wanted.build_id is not None:
         rows = await database.fetch(SQL["read_tasks_of_build"], before, limit, state, wanted.build_id, host)
+    elif state in {TaskState.FAILED, TaskState.CANCELED}:
+        rows = await database.fetch(SQL["read_unsuccessful_tasks"], before, limit, state, host)
     elif host is not None:
         on_it_now = state in {TaskState.ASSIGNED, TaskState.RUNNING}
         query = "read_active_tasks_on_host" if on_it_now else "read_tasks_of_host"
         rows = await database.fetch(SQL[query], before, limit, state, host)
-    elif state in {TaskState.FAILED, TaskState.CANCELED}:
-        rows = await database.fetch(SQL["read_unsuccessful_tasks"], before, limit, state)
     elif state is not None and not state.is_terminal:
         rows = await database.fetch(SQL["read_active_tasks"], before, limit, state)
     else:

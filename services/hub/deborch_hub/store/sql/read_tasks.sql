@@ -10,9 +10,10 @@ SELECT * FROM task_overview WHERE build_id = $4 AND ($1::bigint IS NULL OR id < 
 ORDER BY id DESC LIMIT $2
 
 -- name: read_tasks_of_host
--- The tasks whose newest attempt was on host $4, led by the attempts there.
-SELECT overview.* FROM attempt JOIN task_overview AS overview
-  ON overview.id = attempt.task_id AND overview.attempt = attempt.attempt
+-- The tasks whose newest attempt was on host $4, led by the attempts there: OFFSET 0 keeps the join from being turned.
+SELECT overview.* FROM attempt CROSS JOIN LATERAL (
+  SELECT * FROM task_overview WHERE id = attempt.task_id AND task_overview.attempt = attempt.attempt OFFSET 0
+) AS overview
 WHERE attempt.host_id = (SELECT id FROM host WHERE name = $4) AND ($1::bigint IS NULL OR attempt.task_id < $1)
   AND ($3::text IS NULL OR state = $3)
 ORDER BY attempt.task_id DESC LIMIT $2
@@ -25,14 +26,16 @@ ORDER BY id DESC LIMIT $2
 
 -- name: read_active_tasks
 -- The newest tasks in state $3 that are not finished: `+ 0` keeps the planner from going back through all finished ones.
-SELECT * FROM task_overview WHERE state = $3 AND state IN ('blocked', 'free', 'assigned', 'running')
-  AND ($1::bigint IS NULL OR id < $1)
-ORDER BY id + 0 DESC LIMIT $2
+SELECT * FROM task_overview WHERE id = ANY (ARRAY(
+  SELECT id FROM task WHERE state = $3 AND state IN ('blocked', 'free', 'assigned', 'running')
+    AND ($1::bigint IS NULL OR id < $1)
+  ORDER BY id + 0 DESC LIMIT $2))
+ORDER BY id DESC
 
 -- name: read_unsuccessful_tasks
--- The newest failed or canceled tasks.
+-- The newest failed or canceled tasks, of host $4 if not null.
 SELECT * FROM task_overview WHERE state = $3 AND state IN ('failed', 'canceled')
-  AND id < coalesce($1, 9223372036854775807)
+  AND id < coalesce($1, 9223372036854775807) AND ($4::text IS NULL OR host = $4)
 ORDER BY state DESC, id DESC LIMIT $2
 
 -- name: read_task
