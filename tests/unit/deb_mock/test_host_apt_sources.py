@@ -1,0 +1,109 @@
+"""The host's archive is found in whatever form its sources have."""
+
+import pytest
+
+from deb_mock.host_apt import AptSource, HostApt, carried_settings, host_codename, proxies_of, read_sources
+from deborch_shared.errors import DeborchError, ErrorCode
+
+DEB822 = """\
+Types: deb deb-src
+# a remark
+URIs: http://mirror.example.org/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+Enabled: no
+URIs: http://off.example.org/debian
+Suites: bookworm
+Components: main
+"""
+ONE_LINE = """\
+# deb http://old.example.org/debian bookworm main
+deb [arch=amd64 signed-by=/etc/apt/keyrings/tool.gpg] https://tools.example.org/apt bookworm main
+deb-src http://mirror.example.org/debian bookworm main
+deb http://security.example.org/debian-security bookworm-security main contrib # remark
+"""
+
+
+@pytest.fixture
+def etc(tmp_path):
+    parts = tmp_path / "apt" / "sources.list.d"
+    parts.mkdir(parents=True)
+    (parts / "debian.sources").write_text(DEB822)
+    (tmp_path / "apt" / "sources.list").write_text(ONE_LINE)
+    (tmp_path / "os-release").write_text('ID=debian\nVERSION_CODENAME="bookworm"\n')
+    return tmp_path
+
+
+@pytest.fixture
+def host(etc):
+    return HostApt("bookworm", tuple(read_sources(etc / "apt")), {})
+
+
+def test_both_formats_are_read_and_disabled_or_source_entries_are_not(etc):
+    assert [(source.uri, source.suite) for source in read_sources(etc / "apt")] == [
+        ("https://tools.example.org/apt", "bookworm"),
+        ("http://security.example.org/debian-security", "bookworm-security"),
+        ("http://mirror.example.org/debian", "bookworm"),
+        ("http://mirror.example.org/debian", "bookworm-updates"),
+    ]
+
+
+def test_the_own_suite_comes_with_updates_and_security_and_without_strangers(host):
+    assert [(source.uri, source.suite, source.components) for source in host.archive("bookworm", None)] == [
+        ("http://security.example.org/debian-security", "bookworm-security", ("main",)),
+        ("http://mirror.example.org/debian", "bookworm", ("main",)),
+        ("http://mirror.example.org/debian", "bookworm-updates", ("main",)),
+    ]
+
+
+def test_another_suite_is_looked_for_on_the_hosts_archive(host):
+    assert [(source.uri, source.suite) for source in host.archive("trixie", None)] == [
+        ("http://mirror.example.org/debian", "trixie")
+    ]
+
+
+def test_a_mirror_that_is_given_overrides_everything(host):
+    assert host.archive("bookworm", "http://other.example.org/") == (
+        AptSource("http://other.example.org/", "bookworm", ("main",)),
+    )
+
+
+def test_no_archive_at_all_says_what_to_set():
+    with pytest.raises(DeborchError) as caught:
+        HostApt("bookworm", (), {}).archive("bookworm", None)
+    assert caught.value.code is ErrorCode.INVALID_SETTING
+    assert "mirror" in caught.value.hint
+
+
+def test_a_list_of_mirrors_in_a_file_gives_its_first(tmp_path):
+    mirrors = tmp_path / "mirrors.list"
+    mirrors.write_text("# ours\nhttp://near.example.org/debian\tpriority:1\nhttp://far.example.org/debian\n")
+    (tmp_path / "sources.list").write_text(f"deb mirror+file:{mirrors} bookworm main\n")
+    assert [source.uri for source in read_sources(tmp_path)] == ["http://near.example.org/debian"]
+
+
+def test_settings_that_a_base_needs_are_carried_and_others_are_not():
+    dump = """\
+Acquire::Check-Valid-Until "false";
+Acquire::Check-Date "false";
+Acquire::http::Proxy "http://proxy.example.org:3128";
+Acquire::http::Proxy::local.example.org "DIRECT";
+Acquire::https::Proxy "";
+Acquire::Languages "";
+Apt::Periodic::Enable "1";
+"""
+    assert carried_settings(dump) == {
+        "Acquire::Check-Valid-Until": "false",
+        "Acquire::Check-Date": "false",
+        "Acquire::http::Proxy": "http://proxy.example.org:3128",
+        "Acquire::http::Proxy::local.example.org": "DIRECT",
+    }
+
+
+def test_codename_and_proxies(etc, tmp_path):
+    assert host_codename(etc) == "bookworm"
+    assert host_codename(tmp_path / "none") == ""
+    assert proxies_of({"http_proxy": "http://p", "HOME": "/root", "no_proxy": ""}) == {"http_proxy": "http://p"}
