@@ -268,10 +268,9 @@ def test_a_failed_build_is_exit_code_1_and_says_why(logged_in: FakeServices, cap
 
 
 def test_missing_build_dependencies_end_the_watching_with_exit_code_7(logged_in: FakeServices, capsys: Output):
-    task = make_task(
-        state=TaskState.BLOCKED, blocked_reason=BlockedReason.BUILD_DEPENDENCIES, message="libnosuch-dev (>= 2)"
-    )
+    task = make_task(state=TaskState.BLOCKED, blocked_reason=BlockedReason.BUILD_DEPENDENCIES, message="missing")
     logged_in.builds[1] = make_build(task)
+    logged_in.tasks[2] = make_whole_task(task).model_copy(update={"missing": ("libnosuch-dev (>= 2)",)})
     assert run(["build", "watch", "1"]) == ExitCode.DEPENDENCY_WAIT
     assert "waits for build dependencies: libnosuch-dev (>= 2)" in capsys.readouterr().out
 

@@ -26,7 +26,15 @@ def test_a_duration_is_said_in_two_units_at_most(seconds: float, said: str):
 
 @pytest.mark.parametrize(
     ("before_s", "said"),
-    [(0, "just now"), (5, "5 s ago"), (119, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago"), (-7300, "in 2 h")],
+    [
+        (0, "just now"),
+        (5, "5 s ago"),
+        (119, "1 min ago"),
+        (7200, "2 h ago"),
+        (200_000, "2 d ago"),
+        (-7300, "in 2 h"),
+        (-2_591_990, "in 30 d"),
+    ],
 )
 def test_an_age_is_said_in_one_unit(before_s: float, said: str):
     assert age(NOON - timedelta(seconds=before_s), NOON) == said

@@ -13,7 +13,7 @@ from deborch_cli.commands.submission import Wishes, submit_build
 from deborch_cli.completion import target_names
 from deborch_cli.groups import DefaultCommandGroup
 from deborch_cli.options import Attempt, BuildId, Follow, Json, Limit, TargetFilter
-from deborch_cli.output import Age, Duration, Identity, Sheet, Size, State, Table, confirm, emit, note
+from deborch_cli.output import Age, Digest, Duration, Identity, Sheet, Size, State, Table, confirm, emit, note
 from deborch_cli.session import Session, fetch_list, with_session
 from deborch_cli.watching.changes import source_of
 from deborch_cli.watching.views import task_table
@@ -220,7 +220,7 @@ def _table(builds: Sequence[Build]) -> Table:
 
 
 def _sheet(build: BuildDetail) -> Sheet:
-    files = [(file.name, Size(file.size_bytes), file.sha256) for file in build.source_files]
+    files = [(file.name, Size(file.size_bytes), Digest(file.sha256)) for file in build.source_files]
     return Sheet(
         f"Build {build.id}  {source_of(build)}",
         (

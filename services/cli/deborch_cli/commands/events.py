@@ -98,8 +98,10 @@ def _told(data: Mapping[str, Any]) -> str:
         if data.get(name)
     ]
     others = [
-        f"{name}={value}"
+        f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in data.items()
-        if name not in {"build_id", "task_id", "target", "host"} and value not in ("", None, [], {})
+        if name not in {"build_id", "task_id", "target", "host"}
+        and value not in ("", None, [])
+        and not isinstance(value, dict)
     ]
     return "  ".join([*named, *others])

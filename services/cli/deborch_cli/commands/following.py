@@ -28,10 +28,14 @@ async def watch_and_tell_build(session: Session, build_id: int, *, as_json: bool
         with _view(as_json) as view:
             build = await watch_build(session.hub, build_id, view)
     except asyncio.CancelledError:
-        note(f"build {build_id} goes on: `deborch build watch {build_id}` looks on, `build cancel {build_id}` ends it")
+        note(
+            f"build {build_id} goes on: `deborch build watch {build_id}` looks on, `deborch build cancel {build_id}` ends it"
+        )
         raise
     code = exit_code_of_build(build)
-    if not as_json:
+    if not as_json and code is ExitCode.DEPENDENCY_WAIT:
+        await _tell_what_is_missing(session, build)
+    elif not as_json:
         _tell_build(build, code)
     return code
 
@@ -42,7 +46,9 @@ async def watch_and_tell_task(session: Session, task_id: int, *, as_json: bool) 
         with _view(as_json) as view:
             task = await watch_task(session.hub, task_id, view)
     except asyncio.CancelledError:
-        note(f"task {task_id} goes on: `deborch task watch {task_id}` looks on, `task cancel {task_id}` ends it")
+        note(
+            f"task {task_id} goes on: `deborch task watch {task_id}` looks on, `deborch task cancel {task_id}` ends it"
+        )
         raise
     code = ExitCode.OK if task.state is TaskState.COMPLETED else ExitCode.FAILED
     if not as_json:
@@ -97,11 +103,6 @@ def _view(as_json: bool) -> LiveView | LineView | JsonView:
 
 def _tell_build(build: BuildDetail, code: ExitCode) -> None:
     what = f"build {build.id} of {source_of(build)}"
-    if code is ExitCode.DEPENDENCY_WAIT:
-        missing = sorted({task.message for task in build.tasks if task.message and not task.state.is_terminal})
-        _tell(code, f"{what} waits for build dependencies: {'; '.join(missing) or 'see `deborch task why`'}")
-        note(f"it starts by itself once they are published in {build.target}; looking on ends here")
-        return
     _tell(code, _how_it_ended(what, build))
     if code is ExitCode.OK:
         where = "scratch, so nothing is published" if build.scratch else f"published in the archive {build.target}"
@@ -110,6 +111,15 @@ def _tell_build(build: BuildDetail, code: ExitCode) -> None:
     for task in build.tasks:
         if task.state is TaskState.FAILED:
             note(f"read on: deborch task log {task.id}; try again: deborch build giveback {build.id}")
+
+
+async def _tell_what_is_missing(session: Session, build: BuildDetail) -> None:
+    waiting = [task.id for task in build.tasks if not task.state.is_terminal]
+    tasks = [await session.hub.get(f"/api/v1/tasks/{task_id}", Task) for task_id in waiting]
+    missing = sorted({name for task in tasks for name in task.missing})
+    what = f"build {build.id} of {source_of(build)}"
+    _tell(ExitCode.DEPENDENCY_WAIT, f"{what} waits for build dependencies: {', '.join(missing)}")
+    note(f"it starts by itself once they are published in {build.target}; looking on ends here")
 
 
 def _how_it_ended(what: str, over: BuildDetail | Task) -> str:

@@ -124,7 +124,20 @@ class Url:
         return Text(self.value, style=f"underline link {self.value}" if self.value.startswith("http") else "")
 
 
-Value = State | Age | Duration | Size | Identity | Url
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A SHA-256: its beginning on a terminal, since nobody compares more by eye."""
+
+    sha256: str
+
+    def plain(self) -> str:
+        return self.sha256
+
+    def rich(self) -> Text:
+        return Text(f"{self.sha256[:12]}…", style="bright_black")
+
+
+Value = State | Age | Duration | Size | Identity | Url | Digest
 Cell = Value | str | int | float | None
 
 

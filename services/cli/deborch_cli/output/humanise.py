@@ -27,7 +27,8 @@ def duration(seconds: float) -> str:
 def age(then: datetime, now: datetime | None = None) -> str:
     """`just now`, `5 min ago`, `in 3 h`: one unit, since more would not be read."""
     seconds = ((now or datetime.now(UTC)) - then).total_seconds()
-    distance = abs(seconds)
+    # What was asked to last 30 days has seconds less when it is shown, and is still to be called 30 days.
+    distance = abs(seconds) if seconds > 0 else abs(seconds) * 1.01
     if distance < 2:
         return "just now"
     for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min"), (1, "s")):
