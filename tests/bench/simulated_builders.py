@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from deborch_builder.credentials import AccessTokens
-from deborch_builder.heartbeat import send_heartbeats
+from deborch_builder.heartbeat import Heartbeats
 from deborch_builder.hub import HttpHub
 from deborch_builder.registration import register
 from deborch_builder.reporter import Report, Reporter
@@ -104,9 +104,7 @@ class Fleet:
         on_start = sending_to(self._options.starts) if self._options.starts else None
         for name in self._names:
             self._bus.consume(host_queue(name), answering(name, self._reporter, on_start))
-        heartbeats = send_heartbeats(
-            self._bus, self._beats, interval_s=registration.heartbeat_interval_s, clock=self._clock
-        )
+        heartbeats = Heartbeats(self._bus, self._beats, self._clock).run(registration.heartbeat_interval_s)
         await self._lifecycle.run_until_stopped(self._bus.run(), self._reporter.run(), heartbeats, self._announce())
 
     async def _join(self, name: str, auth: ApiClient, admin: ApiClient) -> HostRegistration:

@@ -2,5 +2,5 @@
 
 Belongs here: enrolment, registration, heartbeats, admission, attempts, transfers, logs, reports and their spool.
 Does not belong here: how a package is built (deb_mock, behind `engine_port`) and which task goes where (the hub).
-Layers, checked: __main__ -> daemon -> commands | heartbeat | recovery -> attempts -> kinds -> reporter | transfers -> hub | spool.
+Layers, checked: __main__ -> daemon -> commands | heartbeat | recovery -> attempts -> kinds -> reporter | transfers.
 """

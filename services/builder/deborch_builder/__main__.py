@@ -19,6 +19,7 @@ async def run(settings: BuilderSettings, lifecycle: Lifecycle) -> None:
     with locked(settings.data_dir) as data:
         engine = MockEngine(
             data.buildroots,
+            cache_dir=settings.cache_dir,
             mirror=settings.mirror,
             proxies=proxies_of(os.environ),
             log_limit_bytes=settings.log_limit_bytes,

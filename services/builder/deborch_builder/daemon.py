@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from deborch_builder.credentials import AccessTokens, ensure_key
 from deborch_builder.data_directory import DataDirectory
 from deborch_builder.engine_port import BuildEngine
 from deborch_builder.health import serve_health
-from deborch_builder.heartbeat import send_heartbeats
+from deborch_builder.heartbeat import Heartbeats
 from deborch_builder.hub import HttpHub
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
@@ -102,34 +102,32 @@ class Daemon:
         return _Node(self._bus, reporter, attempts, commands, registration.heartbeat_interval_s)
 
     async def _work(self, node: _Node, lifecycle: Lifecycle) -> None:
+        heartbeats = Heartbeats(node.bus, lambda: [self._heartbeat(node)], self._clock)
+        interval_s = node.heartbeat_interval_s
         async with asyncio.TaskGroup() as group:
             parts = [
                 group.create_task(part)
-                for part in (node.bus.run(), node.reporter.run(), node.attempts.run(), self._heartbeats(node))
+                for part in (node.bus.run(), node.reporter.run(), node.attempts.run(), heartbeats.run(interval_s))
             ]
             await lifecycle.stopping.wait()
             node.commands.draining = True
+            await heartbeats.send()
             await node.attempts.drain(self._settings.drain_timeout_s)
             if not await node.reporter.flushed(_FLUSH_TIMEOUT_S):
                 _log.warning("reports stay in %s until the next start", self._data.spool)
             for part in parts:
                 part.cancel()
 
-    async def _heartbeats(self, node: _Node) -> None:
-        def beats() -> Sequence[HostHeartbeat]:
-            load = machine.load_of(self._data.root)
-            return [
-                HostHeartbeat(
-                    host=self._settings.name,
-                    load_1m=load.load_1m,
-                    memory_available_bytes=load.memory_available_bytes,
-                    disk_available_bytes=load.disk_available_bytes,
-                    draining=node.commands.draining,
-                    running=node.attempts.for_heartbeat(),
-                )
-            ]
-
-        await send_heartbeats(node.bus, beats, interval_s=node.heartbeat_interval_s, clock=self._clock)
+    def _heartbeat(self, node: _Node) -> HostHeartbeat:
+        load = machine.load_of(self._data.root)
+        return HostHeartbeat(
+            host=self._settings.name,
+            load_1m=load.load_1m,
+            memory_available_bytes=load.memory_available_bytes,
+            disk_available_bytes=load.disk_available_bytes,
+            draining=node.commands.draining,
+            running=node.attempts.for_heartbeat(),
+        )
 
     async def _recovered_engine(self) -> str | None:
         try:

@@ -21,15 +21,24 @@ class Link(Protocol):
     async def publish(self, publications: Sequence[Publication]) -> None: ...
 
 
-async def send_heartbeats(
-    link: Link, beats: Callable[[], Sequence[HostHeartbeat]], *, interval_s: float, clock: Clock
-) -> None:
-    """Publish what `beats` returns at once and then each `interval_s`; none is kept while the broker is away."""
-    while True:
-        await link.wait_connected()
-        events = [new_event(beat, source=f"/builder/{beat.host}") for beat in beats()]
+class Heartbeats:
+    """Publishes what `beats` returns; none is kept while the broker is away."""
+
+    def __init__(self, link: Link, beats: Callable[[], Sequence[HostHeartbeat]], clock: Clock) -> None:
+        self._link = link
+        self._beats = beats
+        self._clock = clock
+
+    async def run(self, interval_s: float) -> None:
+        """Send at once, whenever the link is there, and then each `interval_s`, until cancelled."""
+        while True:
+            await self._link.wait_connected()
+            await self.send()
+            await self._clock.sleep(interval_s)
+
+    async def send(self) -> None:
+        events = [new_event(beat, source=f"/builder/{beat.host}") for beat in self._beats()]
         try:
-            await link.publish(publications(events, durable=False))
+            await self._link.publish(publications(events, durable=False))
         except DeborchError as error:
             _log.info("a heartbeat was not sent: %s", error)
-        await clock.sleep(interval_s)

@@ -17,12 +17,18 @@ class MockEngine:
     """`BuildEngine` by deb_mock."""
 
     def __init__(
-        self, directory: Path, *, mirror: str | None, proxies: Mapping[str, str], log_limit_bytes: int
+        self,
+        directory: Path,
+        *,
+        cache_dir: Path | None = None,
+        mirror: str | None,
+        proxies: Mapping[str, str],
+        log_limit_bytes: int,
     ) -> None:
         self._engine = Engine(
             EngineConfig(
                 state_dir=directory / "state",
-                cache_dir=directory / "cache",
+                cache_dir=cache_dir or directory / "cache",
                 mirror=mirror,
                 tmpfs_bytes=default_tmpfs_bytes(),
                 proxies=proxies,

@@ -21,6 +21,11 @@ class BuilderSettings(ServiceSettings, ListenSettings, BrokerSettings):
         Path("/var/lib/deb-orchestrator/builder"),
         description="Directory of key, spool, work and buildroot caches; one daemon at a time uses it.",
     )
+    cache_dir: Path | None = Field(
+        None,
+        description="Base images and dependency layers; several builders of a machine may share it."
+        " Unset: in the data directory.",
+    )
     hub_url: str = Field(..., validation_alias="DEBORCH_HUB_URL", description="http(s)://host:port of the hub.")
     auth_url: str = Field(..., validation_alias="DEBORCH_AUTH_URL", description="http(s)://host:port of auth.")
     key_file: Path | None = Field(

@@ -139,6 +139,13 @@ async def test_a_drain_gives_back_what_takes_too_long(scene: Scene) -> None:
     assert engine.closed
 
 
+async def test_a_builder_that_leaves_says_so_before_it_goes(scene: Scene) -> None:
+    async with scene.daemon():
+        await scene.until(lambda: scene.said(HostHeartbeat))
+        assert not any(beat.draining for beat in scene.said(HostHeartbeat))
+    await scene.until(lambda: scene.said(HostHeartbeat)[-1].draining)
+
+
 async def test_two_daemons_do_not_share_a_data_directory(scene: Scene) -> None:
     async with scene.daemon():
         with pytest.raises(DeborchError) as refused:

@@ -1,0 +1,86 @@
+"""Orders become deb_mock's requests, and its results ours."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deb_mock.model import Artifact, ArtifactKind, BuildRequest, BuildResult, FetchRequest, FetchResult, StageTime
+from deb_mock.model import Stage as EngineStage
+from deborch_builder.engine_port import BuildOrder, FetchOrder
+from deborch_builder.mock_engine import MockEngine
+from deborch_shared.contract.payloads import ArchiveAccess
+from deborch_shared.errors import DeborchError, ErrorCode
+
+
+class RecordingEngine:
+    """deb_mock's port with nothing behind it."""
+
+    def __init__(self) -> None:
+        self.requests: list[BuildRequest | FetchRequest] = []
+        self.closed = False
+
+    async def build(self, request: BuildRequest, *, on_log, on_stage) -> BuildResult:
+        self.requests.append(request)
+        on_log(b"building\n")
+        on_stage(EngineStage.BUILD, 0.5)
+        deb = Artifact("x.deb", request.result_dir / "x.deb", "0" * 64, 1, ArtifactKind.DEB)
+        return BuildResult("x", "1", (deb,), (StageTime(EngineStage.BUILD, 2.0, 1.0),), "hit")
+
+    async def fetch_source(self, request: FetchRequest, *, on_log) -> FetchResult:
+        self.requests.append(request)
+        return FetchResult("x", "1", request.result_dir / "x.dsc", (request.result_dir / "x.tar",))
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> MockEngine:
+    made = MockEngine(tmp_path, mirror=None, proxies={}, log_limit_bytes=5000)
+    made._engine = RecordingEngine()
+    return made
+
+
+async def test_a_build_order_becomes_a_request(engine: MockEngine, tmp_path: Path) -> None:
+    order = BuildOrder(
+        id="7-2",
+        dsc=tmp_path / "source" / "x.dsc",
+        suite="bookworm",
+        components=("main",),
+        architecture="amd64",
+        mode="any",
+        repositories=(ArchiveAccess(name="mine", sources="Types: deb\n"),),
+        result_dir=tmp_path / "result",
+        parallel=3,
+        timeout_s=60,
+    )
+    log: list[bytes] = []
+    stages: list[str] = []
+    result = await engine.build(order, on_log=log.append, on_stage=stages.append)
+    (request,) = engine._engine.requests
+    assert (request.build_id, request.source_dir, request.mode) == ("7-2", tmp_path / "source", "any")
+    assert [(one.name, one.deb822) for one in request.extra_sources] == [("mine", "Types: deb\n")]
+    assert (request.parallel, request.timeout_s, request.log_limit_bytes) == (3, 60, 5000)
+    assert log == [b"building\n"]
+    assert stages == ["build"]
+    assert result.files == (tmp_path / "result" / "x.deb",)
+    assert [(stage.name, stage.wall_s, stage.cpu_s) for stage in result.stages] == [("build", 2.0, 1.0)]
+
+
+async def test_a_fetched_source_is_the_dsc_and_its_files(engine: MockEngine, tmp_path: Path) -> None:
+    order = FetchOrder("7-1", "x", None, "bookworm", ("main",), "amd64", tmp_path)
+    result = await engine.fetch_source(order, on_log=print)
+    assert result.files == (tmp_path / "x.dsc", tmp_path / "x.tar")
+
+
+async def test_without_root_the_engine_says_so_at_start(engine: MockEngine, monkeypatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(DeborchError) as refused:
+        await engine.recover()
+    assert refused.value.code is ErrorCode.NEEDS_ROOT
+
+
+async def test_closing_reaches_the_engine(engine: MockEngine) -> None:
+    await engine.close()
+    assert engine._engine.closed
