@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -20,7 +20,7 @@ from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_tmpf
 from deb_mock.engine import Engine
 from deb_mock.failures import EXIT_UNKNOWN, exit_code
 from deb_mock.host_apt import host_codename, proxies_of
-from deb_mock.model import BuildRequest, BuildResult, EngineConfig, ExtraRepository
+from deb_mock.model import BuildRequest, BuildResult, CommandRequest, EngineConfig, ExtraRepository
 from deb_mock.privileges import require_root
 from deb_mock.progress import Progress
 from deborch_shared import process
@@ -76,13 +76,10 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     as_json: AsJson = False,
 ) -> None:
     """Build one source package."""
-    config = EngineConfig(
-        state_dir=state_dir.absolute(),
-        cache_dir=cache_dir.absolute(),
-        mirror=mirror,
+    config = replace(
+        _config(state_dir, cache_dir, mirror),
         source_keyring=source_keyring.absolute() if source_keyring else None,
         tmpfs_bytes=default_tmpfs_bytes() if tmpfs_mib is None else (tmpfs_mib << 20) or None,
-        proxies=proxies_of(os.environ),
     )
 
     async def work() -> BuildResult:
@@ -111,12 +108,46 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
         console.print(str(artifact.path), highlight=False, soft_wrap=True)
 
 
+@app.command("exec", epilog="The exit code is that of the command; 70 and below as for build if it could not run.")
+def run_command(  # noqa: PLR0917 - typer reads the parameters as options
+    argv: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
+    suite: Annotated[str, typer.Option(help="Debian suite; the host's own if not given.")] = "",
+    arch: Annotated[str, typer.Option(help="Architecture; the host's own if not given.")] = "",
+    extra_repository: Annotated[list[Path] | None, typer.Option(help="A deb822 .sources file with its key.")] = None,
+    network: Annotated[bool, typer.Option("--network", help="With the network of the host.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that it may take.")] = 3600.0,
+    mirror: Annotated[str | None, typer.Option(help="Debian archive; the host's apt sources say if not given.")] = None,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    cache_dir: CacheDir = DEFAULT_CACHE_DIR,
+) -> None:
+    """Run a command as root of a clean buildroot that is thrown away after."""
+    config = _config(state_dir, cache_dir, mirror)
+
+    async def work() -> int:
+        require_root()
+        request = CommandRequest(
+            command_id=f"exec-{os.getpid()}",
+            argv=tuple(argv),
+            suite=suite or _required_codename(),
+            architecture=arch or await _native_architecture(),
+            extra_sources=tuple(_repository(path) for path in extra_repository or ()),
+            network=network,
+            timeout_s=timeout,
+        )
+        engine = Engine(config)
+        await engine.recover()
+        return await engine.run_command(request, on_output=_write_out, on_log=_write_error)
+
+    returncode = _finish(work(), as_json=False)
+    raise typer.Exit(returncode if returncode >= 0 else 128 - returncode)
+
+
 @app.command("list")
 def list_cached(
     state_dir: StateDir = DEFAULT_STATE_DIR, cache_dir: CacheDir = DEFAULT_CACHE_DIR, as_json: AsJson = False
 ) -> None:
     """Show cached bases and buildroots in use."""
-    config = EngineConfig(state_dir=state_dir.absolute(), cache_dir=cache_dir.absolute())
+    config = _config(state_dir, cache_dir)
     bases = Engine(config).bases()
     used = records(config.sandboxes_dir)
     if as_json:
@@ -143,7 +174,7 @@ def clean(
     as_json: AsJson = False,
 ) -> None:
     """Remove what killed builds left, and with --bases every base that is not in use."""
-    engine = Engine(EngineConfig(state_dir=state_dir.absolute(), cache_dir=cache_dir.absolute()))
+    engine = Engine(_config(state_dir, cache_dir))
 
     async def work() -> dict[str, list[str]]:
         recovered = await engine.recover()
@@ -163,13 +194,33 @@ def main() -> None:
     app()
 
 
+def _write_out(chunk: bytes) -> None:
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _write_error(chunk: bytes) -> None:
+    sys.stderr.buffer.write(chunk)
+    sys.stderr.buffer.flush()
+
+
+def _config(state_dir: Path, cache_dir: Path, mirror: str | None = None) -> EngineConfig:
+    return EngineConfig(
+        state_dir=state_dir.absolute(),
+        cache_dir=cache_dir.absolute(),
+        mirror=mirror,
+        tmpfs_bytes=default_tmpfs_bytes(),
+        proxies=proxies_of(os.environ),
+    )
+
+
 async def _build(config: EngineConfig, request: BuildRequest, *, verbose: bool) -> BuildResult:
     require_root()
     engine = Engine(config)
     log_path = request.result_dir.with_name(f"{request.result_dir.name}.log")
     log_path.parent.mkdir(parents=True, exist_ok=True)
     started_s = time.monotonic()
-    with log_path.open("wb") as log, Progress(verbose=verbose, quiet=False, log=log) as progress:
+    with log_path.open("wb") as log, Progress(verbose=verbose, log=log) as progress:
         try:
             await engine.recover()
             result = await engine.build(request, on_log=progress.on_log, on_stage=progress.on_stage)

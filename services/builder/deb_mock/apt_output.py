@@ -1,10 +1,11 @@
-"""What apt's messages mean. All that depends on their wording is here."""
+"""How apt is run, and what its messages mean. All that depends on their wording is here."""
 
 import re
 
 from deb_mock.failures import FailureClass, failure
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
+APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
 STRICT_UPDATE = ("-o", "APT::Update::Error-Mode=any")
 """Otherwise `apt-get update` succeeds although an archive cannot be reached, and a dep-wait would be claimed."""
 

@@ -2,21 +2,18 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from debian.deb822 import Deb822
 
 from deb_mock.base_recipe import BUILD_UID, ids_tag
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Base, EngineConfig, ExtraRepository, LogSink
+from deb_mock.repositories import WORKSPACE, file_repositories
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.box import open_sandbox
-from deborch_shared.sandbox.spec import Bind, IdRange, Lower, SandboxSpec
+from deborch_shared.sandbox.spec import IdRange, Lower, SandboxSpec
 
-WORKSPACE = "/build"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-_REPOSITORY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}\Z")
 
 
 class Buildroots:
@@ -90,26 +87,4 @@ def check_name(name: str) -> None:
             ErrorCode.INVALID_INPUT,
             f"{name!r} cannot name a build",
             hint="use letters, digits and - . _",
-        )
-
-
-def file_repositories(repositories: Sequence[ExtraRepository]) -> Iterator[Bind]:
-    """The directories of `file:` URIs, to be shown at the same place inside."""
-    for repository in repositories:
-        check_repository(repository)
-        for uri in str(Deb822(repository.deb822.splitlines()).get("URIs", "")).split():
-            if uri.startswith("file:"):
-                path = "/" + uri.removeprefix("file:").strip("/")
-                yield Bind(Path(path), path)
-
-
-def check_repository(repository: ExtraRepository) -> None:
-    """Refuse names that could leave a directory, and text that is not one stanza."""
-    fields = Deb822(repository.deb822.splitlines())
-    if _REPOSITORY_NAME.match(repository.name) is None or not fields.get("URIs") or not fields.get("Suites"):
-        raise failure(
-            FailureClass.POLICY,
-            ErrorCode.INVALID_INPUT,
-            f"the extra repository {repository.name!r} is not usable",
-            hint="give a plain name and one deb822 stanza with Types, URIs, Suites and Signed-By",
         )

@@ -8,7 +8,6 @@ repositories the digest of their indices is part of the question.
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,15 +16,15 @@ from pathlib import Path
 from typing import Literal
 
 from deb_mock import apt_output
-from deb_mock.buildroot import WORKSPACE, Buildroots
+from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failures_are
 from deb_mock.model import Base, BuildRequest, EngineConfig, ExtraRepository
+from deb_mock.repositories import WORKSPACE, add_repository, put_file
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 
-_APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
 _MODE_OPTIONS = {"any+all": (), "any": ("--arch-only",), "all": ("--indep-only",)}
 _NO_CACHED_ARCHIVES = ("-o", "Dir::Cache::archives=/tmp/")
 """Otherwise files that apt has already are missing in what it prints."""
@@ -61,7 +60,7 @@ class DependencyResolver:
     """Finds or makes the layer for a source package."""
 
     def __init__(self, config: EngineConfig, buildroots: Buildroots) -> None:
-        self._environment = {**_APT_ENVIRONMENT, **config.proxies}
+        self._environment = {**apt_output.APT_ENVIRONMENT, **config.proxies}
         self._buildroots = buildroots
 
     async def provide(self, base: Base, package: SourcePackage, request: BuildRequest, steps: Steps) -> Dependencies:
@@ -87,7 +86,7 @@ class DependencyResolver:
             with failures_are(FailureClass.CHROOT):
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
             apt = _Apt(sandbox, steps, self._environment)
-            _put(sandbox, question.package.dsc.name, question.package.text)
+            put_file(sandbox, question.package.dsc.name, question.package.text)
             index_digest = await apt.add_repositories(request.extra_sources)
             key = question.key(index_digest)
             known = _remembered(directory, key)
@@ -119,10 +118,7 @@ class _Apt:
     async def add_repositories(self, repositories: Sequence[ExtraRepository]) -> str:
         """Make the extra repositories known and read their indices; the digest of those."""
         for repository in repositories:
-            name = f"deborch-{repository.name}.sources"
-            _put(self._sandbox, name, repository.deb822.encode())
-            target = f"/etc/apt/sources.list.d/{name}"
-            await self._run(["install", "-m", "0644", f"{WORKSPACE}/{name}", target], "adding a repository")
+            target = await add_repository(self._sandbox, repository)
             only_it = ["-o", f"Dir::Etc::SourceList={target}", "-o", "Dir::Etc::SourceParts=-", *_KEEP_ALL_LISTS]
             await self._run(
                 ["apt-get", "-q", *apt_output.STRICT_UPDATE, *only_it, "update"],
@@ -187,12 +183,6 @@ class _Apt:
         if quiet:
             self._steps.log(result.output)
         raise apt_output.explain(output, doing=doing, otherwise=otherwise)
-
-
-def _put(sandbox: Sandbox, name: str, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(name, flags, 0o644, dir_fd=sandbox.workspace_fd), "wb") as target:
-        target.write(content)
 
 
 def _remembered(directory: Path, key: str) -> Dependencies | None:

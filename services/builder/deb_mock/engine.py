@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from deb_mock import fetch
+from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
-from deb_mock.buildroot import Buildroots, check_name, check_repository
+from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.dependencies import DependencyResolver
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import (
     Base,
     BuildRequest,
     BuildResult,
+    CommandRequest,
     EngineConfig,
     FetchRequest,
     FetchResult,
@@ -29,11 +31,13 @@ from deb_mock.model import (
 )
 from deb_mock.package_build import PackageBuilds
 from deb_mock.privileges import require_root
+from deb_mock.repositories import add_repository, check_repository
 from deb_mock.results import ResultDirectory
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox import record
+from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.versions import without_epoch
 
 
@@ -103,6 +107,36 @@ class Engine:
                 result = await self._sources.fetch(base, request, results, on_log)
         return result
 
+    async def run_command(self, request: CommandRequest, *, on_output: LogSink, on_log: LogSink) -> int:
+        """Run a command as root of a clean buildroot; its exit code, negative for a signal.
+
+        `on_output` gets what the command writes, `on_log` what is told while a base is made.
+
+        Raises:
+            DeborchError: with `failure_class`, if it could not be run.
+        """
+        require_root()
+        check_name(request.command_id)
+        for repository in request.extra_sources:
+            check_repository(repository)
+        with _plain_failures():
+            async with self._known(), _time_limit(request.timeout_s):
+                base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
+                with self._bases.in_use(base):
+                    spec = self._buildroots.spec(request.command_id, base, repositories=request.extra_sources)
+                    async with open_sandbox(spec) as sandbox:
+                        for repository in request.extra_sources:
+                            await add_repository(sandbox, repository)
+                        environment = {**APT_ENVIRONMENT, **self._config.proxies}
+                        result = await sandbox.run(
+                            request.argv,
+                            env=environment,
+                            network=request.network,
+                            on_output=on_output,
+                            check=False,
+                        )
+        return result.returncode
+
     async def close(self) -> None:
         """Cancel what still runs, and wait until it is gone."""
         running = [task for task in self._running if task is not asyncio.current_task()]
@@ -122,18 +156,23 @@ class Engine:
     async def _working(
         self, name: str, results: ResultDirectory, files: tuple[Path, ...], timeout_s: float
     ) -> AsyncIterator[None]:
-        """Around each piece of work: known to `close`, owned on disk, bounded in time, with failures of our kind."""
+        """Around work that has results: owned on disk, bounded in time, with failures of our kind."""
+        claim = f"{name}-result-{secrets.token_hex(4)}"
+        with _plain_failures():
+            results.check_free()
+            async with self._known(), record.owned(self._config.sandboxes_dir, claim, (results.unfinished, *files)):
+                results.create()
+                async with _time_limit(timeout_s):
+                    yield
+
+    @asynccontextmanager
+    async def _known(self) -> AsyncIterator[None]:
+        """What runs within is ended by `close`."""
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
-        claim = f"{name}-result-{secrets.token_hex(4)}"
         try:
-            with _plain_failures():
-                results.check_free()
-                async with record.owned(self._config.sandboxes_dir, claim, (results.unfinished, *files)):
-                    results.create()
-                    async with _time_limit(timeout_s):
-                        yield
+            yield
         finally:
             if task is not None:
                 self._running.discard(task)

@@ -5,10 +5,11 @@ import os
 import re
 
 from deb_mock import apt_output
-from deb_mock.buildroot import WORKSPACE, Buildroots, check_name
+from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import read_host_apt
 from deb_mock.model import Base, EngineConfig, FetchRequest, FetchResult, LogSink
+from deb_mock.repositories import WORKSPACE, put_file
 from deb_mock.results import ResultDirectory
 from deb_mock.steps import Steps
 from deborch_shared import versions
@@ -19,7 +20,6 @@ from deborch_shared.sources import MAX_DSC_BYTES, parse_dsc
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _SOURCES_FILE = "deborch-sources.list"
 _MISSING = ("Unable to find a source package", "Can not find version", "Unable to locate package")
-_APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
 
 
 def check(request: FetchRequest) -> None:
@@ -66,10 +66,7 @@ class SourceFetcher:
             f"deb-src [signed-by={self._config.keyring}] {source.uri} {source.suite} main\n"
             for source in host.archive(base.suite, self._config.mirror)
         )
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(_SOURCES_FILE, flags, 0o644, dir_fd=sandbox.workspace_fd)
-        with os.fdopen(descriptor, "w") as target:
-            target.writelines(lines)
+        put_file(sandbox, _SOURCES_FILE, "".join(lines).encode())
         only = ["-o", f"Dir::Etc::SourceList={WORKSPACE}/{_SOURCES_FILE}", "-o", "Dir::Etc::SourceParts=-"]
         await self._run(
             sandbox,
@@ -79,7 +76,7 @@ class SourceFetcher:
         )
 
     async def _run(self, sandbox: Sandbox, steps: Steps, argv: list[str], doing: str) -> None:
-        environment = {**_APT_ENVIRONMENT, **self._config.proxies}
+        environment = {**apt_output.APT_ENVIRONMENT, **self._config.proxies}
         as_root = [argv[0], "-o", "APT::Sandbox::User=root", *argv[1:]]
         result = await steps.run(sandbox, as_root, cwd=WORKSPACE, env=environment, network=True, check=False)
         if result.returncode == 0:

@@ -171,6 +171,20 @@ class FetchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """A command in a clean buildroot that is thrown away after."""
+
+    command_id: str
+    argv: tuple[str, ...]
+    suite: str
+    architecture: str
+    extra_sources: tuple[ExtraRepository, ...] = ()
+    """Known to apt inside, not read yet."""
+    network: bool = False
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Base:
     """A cached base image."""
 

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from deb_mock.base_recipe import BUILD_UID, BUILD_USER
-from deb_mock.buildroot import WORKSPACE, Buildroots
+from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Artifact, Base, BuildRequest, Stage
+from deb_mock.repositories import WORKSPACE
 from deb_mock.results import ResultDirectory, collect
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps

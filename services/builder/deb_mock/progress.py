@@ -23,8 +23,8 @@ _DOING = {
 class Progress:
     """Stages on stderr as they pass, the log to a file and, with `verbose`, to stderr."""
 
-    def __init__(self, *, verbose: bool, quiet: bool, log: BinaryIO | None) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+    def __init__(self, *, verbose: bool, log: BinaryIO) -> None:
+        self._console = Console(stderr=True)
         self._verbose = verbose
         self._log = log
         self._status: Status | None = None
@@ -58,8 +58,7 @@ class Progress:
 
     def on_log(self, chunk: bytes) -> None:
         """Some of the log."""
-        if self._log is not None:
-            self._log.write(chunk)
+        self._log.write(chunk)
         if self._verbose:
             sys.stderr.buffer.write(chunk)
             sys.stderr.buffer.flush()

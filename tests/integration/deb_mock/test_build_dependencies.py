@@ -11,7 +11,7 @@ from tests.integration.deb_mock.conftest import native_architecture
 from tests.integration.deb_mock.signed_repository import SignedRepository
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.model import ExtraRepository
+from deb_mock.model import CommandRequest, ExtraRepository
 from deborch_shared.errors import DeborchError, ErrorCode
 
 
@@ -131,3 +131,20 @@ async def test_a_package_whose_installation_fails_is_an_install_failure(engine, 
     with pytest.raises(DeborchError) as caught:
         await engine.build(replace(request, extra_sources=extra), on_log=log.extend)
     assert caught.value.fields["failure_class"] == "install"
+
+
+async def test_a_package_installs_in_a_clean_buildroot_from_the_repository_that_it_was_published_in(
+    engine, served, request_for, log
+):
+    stanza, _ = served
+    request = CommandRequest(
+        command_id="install",
+        argv=("sh", "-c", "apt-get -q update && apt-get -q -y install tiny && cat /usr/share/tiny/file"),
+        suite=request_for.last.suite,
+        architecture=request_for.last.architecture,
+        extra_sources=(ExtraRepository("target", stanza),),
+        network=True,
+    )
+    output = bytearray()
+    assert await engine.run_command(request, on_output=output.extend, on_log=log.extend) == 0
+    assert output.endswith(b"\ncontent\n")

@@ -88,3 +88,12 @@ async def test_list_and_clean_can_be_read_by_a_program(command, engine, request_
     assert listed["buildroots"] == []
     cleaned = json.loads((await process.run(command("clean", "--json"))).output)
     assert cleaned == {"left behind": [], "bases": []}
+
+
+async def test_exec_runs_a_command_as_root_of_a_clean_buildroot(command, config):
+    arguments = command("exec", "--", "sh", "-c", "id -u; touch /mark; tail -n +3 /proc/net/dev | wc -l; exit 7")
+    places = arguments[-4:]
+    result = await process.run([*arguments[:4], *places, *arguments[4:-4]], check=False)
+    assert result.output == b"0\n1\n"
+    assert result.returncode == 7
+    assert what_is_left(config.state_dir) == []

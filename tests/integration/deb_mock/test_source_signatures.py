@@ -12,14 +12,14 @@ from deborch_shared.errors import DeborchError, ErrorCode
 class Signer:
     """A key of its own."""
 
-    def __init__(self, home):
+    def __init__(self, home) -> None:
         home.mkdir(mode=0o700)
         self._home = home
         self.gpg("--quick-generate-key", f"{home.name}@example.org", "ed25519", "sign", "never")
         self.keyring = home / "keyring.gpg"
         self.keyring.write_bytes(self.gpg("--export"))
 
-    def gpg(self, *arguments):
+    def gpg(self, *arguments: str):
         command = ["gpg", "--batch", "--homedir", str(self._home), "--passphrase", "", *arguments]
         return subprocess.run(command, check=True, capture_output=True).stdout
 
