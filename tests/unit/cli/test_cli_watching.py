@@ -7,6 +7,7 @@ from deborch_cli.commands.build import task_with_log
 from deborch_cli.commands.following import exit_code_of_build
 from deborch_cli.exit_codes import ExitCode
 from deborch_cli.watching.changes import build_changes
+from deborch_cli.watching.views import took
 from deborch_cli.watching.watch import waits_for_dependencies
 from deborch_shared.contract.states import BlockedReason, BuildState, TaskKind, TaskState
 from deborch_shared.errors import DeborchError
@@ -34,9 +35,16 @@ def test_why_a_task_waits_or_failed_is_told():
         make_task(2, **DEP_WAIT), make_task(3, state=TaskState.FAILED, failure_class="compile", message="status 2")
     )
     assert build_changes(make_build(), now) == [
-        "task 2 hello 2.10-3 amd64: blocked (build-dependencies): libfoo-dev",
+        "task 2 hello 2.10-3 amd64: blocked (dep-wait): libfoo-dev",
         "task 3 hello 2.10-3 amd64: failed (compile): status 2",
     ]
+
+
+def test_time_is_counted_only_while_an_attempt_goes_on():
+    assert took(make_task(state=TaskState.RUNNING, started_at=AT)).plain() != "-"
+    assert took(make_task(state=TaskState.FAILED, started_at=AT, ended_at=AT + timedelta(seconds=5))).plain() == "5.0"
+    assert took(make_task(started_at=AT, **DEP_WAIT)).plain() == "-"
+    assert took(make_task()).plain() == "-"
 
 
 def test_a_build_waits_for_dependencies_once_nothing_else_can_move_it():

@@ -28,9 +28,7 @@ async def watch_and_tell_build(session: Session, build_id: int, *, as_json: bool
         with _view(as_json) as view:
             build = await watch_build(session.hub, build_id, view)
     except asyncio.CancelledError:
-        note(
-            f"build {build_id} goes on: `deborch build watch {build_id}` looks on, `deborch build cancel {build_id}` ends it"
-        )
+        note(f"build {build_id} goes on; to look on again or to end it: deborch build watch|cancel {build_id}")
         raise
     code = exit_code_of_build(build)
     if not as_json and code is ExitCode.DEPENDENCY_WAIT:
@@ -46,9 +44,7 @@ async def watch_and_tell_task(session: Session, task_id: int, *, as_json: bool) 
         with _view(as_json) as view:
             task = await watch_task(session.hub, task_id, view)
     except asyncio.CancelledError:
-        note(
-            f"task {task_id} goes on: `deborch task watch {task_id}` looks on, `deborch task cancel {task_id}` ends it"
-        )
+        note(f"task {task_id} goes on; to look on again or to end it: deborch task watch|cancel {task_id}")
         raise
     code = ExitCode.OK if task.state is TaskState.COMPLETED else ExitCode.FAILED
     if not as_json:

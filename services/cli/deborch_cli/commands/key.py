@@ -57,12 +57,18 @@ def list_keys(limit: Limit = 100, as_json: Json = False) -> None:
 def revoke_key(
     key: Annotated[
         str,
-        typer.Argument(metavar="KEY", help="The id of a key, as listed.", callback=checked_key_id, show_default=False),
+        typer.Argument(
+            metavar="KEY",
+            help="The id of a key as listed, or its prefix as logs have it.",
+            callback=checked_key_id,
+            show_default=False,
+        ),
     ],
     as_json: Json = False,
 ) -> None:
     """Make an API key useless, for good."""
-    revoked = with_session(lambda session: session.auth.post(f"/api/v1/keys/{key}/revoke", Key))
+    key_id = key.rpartition("_")[2]
+    revoked = with_session(lambda session: session.auth.post(f"/api/v1/keys/{key_id}/revoke", Key))
     confirm(revoked, f"key {revoked.prefix} ({revoked.name}) is revoked", as_json=as_json)
 
 
@@ -77,7 +83,6 @@ def _table(keys: Sequence[Key]) -> Table:
         (
             Identity(key.id),
             key.name,
-            key.prefix,
             f"builder {key.host}" if key.host else key.role,
             _state(key),
             Age(key.expires_at),
@@ -86,7 +91,7 @@ def _table(keys: Sequence[Key]) -> Table:
         )
         for key in keys
     ]
-    headings = ("key", "name", "prefix", "role", "state", "expires", "last used", "created")
+    headings = ("key", "name", "role", "state", "expires", "last used", "created")
     return Table(headings, rows, "no key yet")
 
 

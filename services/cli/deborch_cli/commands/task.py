@@ -11,7 +11,8 @@ from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import Attempt, Follow, Json, Limit, TaskId, new_key
 from deborch_cli.output import Age, Duration, Identity, Sheet, Size, State, Table, confirm, emit, note
 from deborch_cli.session import Session, fetch_list, with_session
-from deborch_cli.watching.changes import name_of
+from deborch_cli.watching.changes import name_of, reason_of
+from deborch_cli.watching.views import took
 from deborch_shared.contract.builds import AttemptSummary, Task, TaskCreate, TaskRef, TaskSummary, Why
 from deborch_shared.contract.states import TaskKind, TaskState
 
@@ -115,9 +116,9 @@ def _table(tasks: Sequence[TaskSummary]) -> Table:
             Identity(task.id),
             task.build_id,
             name_of(task),
-            State(task.state, task.blocked_reason or task.failure_class or ""),
+            State(task.state, reason_of(task)),
             task.host,
-            Duration.between(task.started_at, task.ended_at),
+            took(task),
             Age(task.created_at),
         )
         for task in tasks
@@ -129,7 +130,7 @@ def _sheet(task: Task) -> Sheet:
     return Sheet(
         f"Task {task.id}  {name_of(task)}",
         (
-            ("state", State(task.state, task.blocked_reason or task.failure_class or "")),
+            ("state", State(task.state, reason_of(task))),
             ("said", task.message),
             ("missing", ", ".join(task.missing)),
             ("build", task.build_id),
@@ -142,7 +143,7 @@ def _sheet(task: Task) -> Sheet:
             ("priority", task.priority),
             ("attempts", f"{task.attempt} of {task.max_attempts}"),
             ("created", Age(task.created_at)),
-            ("took", Duration.between(task.started_at, task.ended_at) if task.started_at else None),
+            ("took", took(task)),
         ),
         (_attempts(task.attempts), *(_stages(attempt) for attempt in task.attempts[-1:])),
     )

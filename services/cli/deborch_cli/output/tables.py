@@ -36,10 +36,8 @@ class Table:
         ]
         for heading, (sample, *_) in columns:
             right = isinstance(sample, cells.Size | cells.Duration | int | float)
-            identifies = isinstance(sample, cells.Identity)
-            table.add_column(
-                heading, justify="right" if right else "left", overflow="fold", no_wrap=identifies or right
-            )
+            whole = right or isinstance(sample, cells.Identity | cells.Age)
+            table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=whole)
         for row in zip(*(cells_below for _, cells_below in columns), strict=True):
             table.add_row(*map(cells.rich, row))
         return table

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from deborch_shared.contract.builds import BuildDetail, TaskSummary
-from deborch_shared.contract.states import TaskKind, TaskState
+from deborch_shared.contract.states import BlockedReason, TaskKind, TaskState
 
 
 def build_changes(before: BuildDetail | None, now: BuildDetail) -> list[str]:
@@ -32,10 +32,17 @@ def name_of(task: TaskSummary) -> str:
 def state_of(task: TaskSummary) -> str:
     """`running on builder1`, `blocked (build-dependencies): libfoo-dev (>= 2)`, `failed (compile): ...`."""
     where = f" on {task.host}" if task.host and task.state in {TaskState.ASSIGNED, TaskState.RUNNING} else ""
-    reasons = {TaskState.BLOCKED: task.blocked_reason, TaskState.FAILED: task.failure_class}
-    why = reasons.get(task.state)
+    why = reason_of(task)
     again = f", attempt {task.attempt}" if task.attempt > 1 and where else ""
     return f"{task.state}{where}{again}{f' ({why})' if why else ''}{_reason(task.message)}"
+
+
+def reason_of(task: TaskSummary) -> str:
+    """Why it is blocked or has failed, in a word; missing build dependencies are dep-wait, as Debian calls it."""
+    if task.state is TaskState.BLOCKED:
+        waits = task.blocked_reason is BlockedReason.BUILD_DEPENDENCIES
+        return "dep-wait" if waits else task.blocked_reason or ""
+    return (task.failure_class or "") if task.state is TaskState.FAILED else ""
 
 
 def _seen(task: TaskSummary) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from deborch_cli.output import Duration, Identity, State, Table
 from deborch_cli.output.cells import printable, rich
 from deborch_cli.output.printer import emit_line
-from deborch_cli.watching.changes import build_changes, name_of, source_of, task_changes
+from deborch_cli.watching.changes import build_changes, name_of, reason_of, source_of, task_changes
 from deborch_cli.watching.watch import Watched
 from deborch_shared.contract.builds import BuildDetail, Task, TaskSummary
 from deborch_shared.contract.states import BuildState, TaskState
@@ -128,9 +128,9 @@ def task_table(tasks: Sequence[TaskSummary]) -> Table:
         (
             Identity(task.id),
             name_of(task),
-            State(task.state, task.blocked_reason or ""),
+            State(task.state, reason_of(task)),
             task.host,
-            Duration.between(task.started_at, task.ended_at),
+            took(task),
             _remark(task),
         )
         for task in tasks
@@ -138,11 +138,15 @@ def task_table(tasks: Sequence[TaskSummary]) -> Table:
     return Table(("task", "what", "state", "host", "took", "remark"), rows, "no task yet")
 
 
+def took(task: TaskSummary) -> Duration:
+    """How long the last attempt took, or takes so far; nothing while none is under way or ended."""
+    going_on = task.state is TaskState.RUNNING or task.ended_at is not None
+    return Duration.between(task.started_at if going_on else None, task.ended_at)
+
+
 def _remark(task: TaskSummary) -> str:
     attempts = f"attempt {task.attempt}" if task.attempt > 1 else ""
-    said = f"{task.failure_class}: {task.message}" if task.failure_class and task.message else task.message
-    if task.state is TaskState.COMPLETED:
-        said = ""
+    said = "" if task.state is TaskState.COMPLETED else task.message
     return "; ".join(part for part in (attempts, said) if part)
 
 
