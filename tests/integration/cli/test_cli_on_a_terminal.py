@@ -1,11 +1,12 @@
 """What a person sees: the command in a pseudo-terminal."""
 
 import os
-import pty
 import re
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from tests.integration.cli.fake_services import FakeServices
 from tests.integration.cli.test_cli_against_services import make_whole_task
@@ -17,18 +18,17 @@ from deborch_shared.contract.states import BuildState, TaskState
 
 def run_on_terminal(*arguments: str) -> tuple[int, str]:
     """Exit code and everything that went to the terminal, stdout and stderr alike."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ.update(TERM="xterm-256color", COLUMNS="120", LINES="40", LANG="C.UTF-8")
-        os.execv(sys.executable, [sys.executable, "-m", "deborch_cli", *arguments])
-    shown = bytearray()
-    try:
-        while chunk := os.read(terminal, 65_536):
-            shown += chunk
-    except OSError:  # Linux ends a pseudo-terminal with EIO
-        pass
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode("utf-8", "replace")
+    ours, theirs = os.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", "LANG": "C.UTF-8"}
+    command = [sys.executable, "-m", "deborch_cli", *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as child:
+        os.close(theirs)
+        shown = bytearray()
+        with suppress(OSError):  # Linux ends a pseudo-terminal with EIO
+            while chunk := os.read(ours, 65_536):
+                shown += chunk
+    os.close(ours)
+    return child.returncode, shown.decode("utf-8", "replace")
 
 
 def test_a_watched_build_shows_tasks_and_the_growing_log_and_obeys_nothing_in_it(logged_in: FakeServices):
