@@ -2,7 +2,7 @@
 -- Archives by their target's name, behind $1, or the one of target $3.
 SELECT archive.id, target.name AS target, target.suite, target.architectures, published_generation, published_at
 FROM archive JOIN target ON target.id = target_id
-WHERE ($1::text IS NULL OR target.name > $1) AND ($3::text IS NULL OR target.name = $3)
+WHERE target.name > coalesce($1::text, '') AND ($3::text IS NULL OR target.name = $3)
 ORDER BY target.name LIMIT $2
 
 -- name: read_archive_totals
@@ -16,7 +16,7 @@ SELECT
 -- name: read_snapshots
 -- Snapshots of an archive, newest first, before generation $3.
 SELECT name, generation, published_at, packages FROM snapshot
-WHERE archive_id = $1 AND ($3::bigint IS NULL OR generation < $3) ORDER BY generation DESC LIMIT $2
+WHERE archive_id = $1 AND generation < coalesce($3, 9223372036854775807) ORDER BY generation DESC LIMIT $2
 
 -- name: read_packages
 -- The published binary packages of an archive, behind ($3, $4, $5).

@@ -3,7 +3,7 @@
 
 -- name: read_builds
 -- The newest builds before id $1.
-SELECT * FROM build_overview WHERE ($1::bigint IS NULL OR id < $1)
+SELECT * FROM build_overview WHERE id < coalesce($1, 9223372036854775807)
   AND ($3::text IS NULL OR target = $3) AND ($4::text IS NULL OR state = $4)
   AND ($5::text IS NULL OR source = $5) AND ($6::text IS NULL OR owner = $6)
 ORDER BY id DESC LIMIT $2
@@ -54,18 +54,18 @@ WHERE build_id = $1 ORDER BY after_id
 -- name: read_artifacts
 -- The newest artifacts before id $1.
 SELECT id, build_id, task_id, name, kind, sha256, size_bytes FROM artifact
-WHERE ($1::bigint IS NULL OR id < $1) ORDER BY id DESC LIMIT $2
+WHERE id < coalesce($1, 9223372036854775807) ORDER BY id DESC LIMIT $2
 
 -- name: read_artifacts_of_build
 -- Artifacts of a build, and of one of its tasks if $4 says so.
 SELECT id, build_id, task_id, name, kind, sha256, size_bytes FROM artifact
-WHERE build_id = $3 AND ($1::bigint IS NULL OR id < $1) AND ($4::bigint IS NULL OR task_id = $4)
+WHERE build_id = $3 AND id < coalesce($1, 9223372036854775807) AND ($4::bigint IS NULL OR task_id = $4)
 ORDER BY id DESC LIMIT $2
 
 -- name: read_artifacts_of_task
 -- Artifacts of a task.
 SELECT id, build_id, task_id, name, kind, sha256, size_bytes FROM artifact
-WHERE task_id = $3 AND ($1::bigint IS NULL OR id < $1) ORDER BY id + 0 DESC LIMIT $2
+WHERE task_id = $3 AND id < coalesce($1, 9223372036854775807) ORDER BY id + 0 DESC LIMIT $2
 
 -- name: read_artifact
 -- One artifact.

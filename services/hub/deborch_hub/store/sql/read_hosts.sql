@@ -13,5 +13,5 @@ LEFT JOIN LATERAL (
   FROM task JOIN requirement r ON r.id = task.requirement_id
   WHERE task.host_id = shown.id AND task.state IN ('assigned', 'running')
 ) AS taken ON true
-WHERE ($1::text IS NULL OR name > $1) AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR name = $4)
+WHERE name > coalesce($1::text, '') AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR name = $4)
 ORDER BY name LIMIT $2

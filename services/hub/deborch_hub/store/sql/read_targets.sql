@@ -1,7 +1,7 @@
 -- name: read_targets
 -- Targets by name, behind $1.
 SELECT name, suite, architectures, components, required_tags, require_signature, created_at
-FROM target WHERE ($1::text IS NULL OR name > $1) ORDER BY name LIMIT $2
+FROM target WHERE name > coalesce($1::text, '') ORDER BY name LIMIT $2
 
 -- name: read_target
 -- One target.

@@ -1,11 +1,11 @@
 -- name: read_tasks
 -- The newest tasks before id $1.
-SELECT * FROM task_overview WHERE ($1::bigint IS NULL OR id < $1) AND ($3::text IS NULL OR state = $3)
+SELECT * FROM task_overview WHERE id < coalesce($1, 9223372036854775807) AND ($3::text IS NULL OR state = $3)
 ORDER BY id DESC LIMIT $2
 
 -- name: read_tasks_of_build
 -- The tasks of build $4, newest first.
-SELECT * FROM task_overview WHERE build_id = $4 AND ($1::bigint IS NULL OR id < $1)
+SELECT * FROM task_overview WHERE build_id = $4 AND id < coalesce($1, 9223372036854775807)
   AND ($3::text IS NULL OR state = $3) AND ($5::text IS NULL OR host = $5)
 ORDER BY id DESC LIMIT $2
 
@@ -14,21 +14,28 @@ ORDER BY id DESC LIMIT $2
 SELECT overview.* FROM attempt CROSS JOIN LATERAL (
   SELECT * FROM task_overview WHERE id = attempt.task_id AND task_overview.attempt = attempt.attempt OFFSET 0
 ) AS overview
-WHERE attempt.host_id = (SELECT id FROM host WHERE name = $4) AND ($1::bigint IS NULL OR attempt.task_id < $1)
+WHERE attempt.host_id = (SELECT id FROM host WHERE name = $4) AND attempt.task_id < coalesce($1, 9223372036854775807)
   AND ($3::text IS NULL OR state = $3)
 ORDER BY attempt.task_id DESC LIMIT $2
 
 -- name: read_active_tasks_on_host
 -- What is on host $4 now and in state $3, however much it has done before.
 SELECT * FROM task_overview WHERE host_id = (SELECT id FROM host WHERE name = $4) AND state = $3
-  AND state IN ('assigned', 'running') AND ($1::bigint IS NULL OR id < $1)
+  AND state IN ('assigned', 'running') AND id < coalesce($1, 9223372036854775807)
 ORDER BY id DESC LIMIT $2
 
 -- name: read_active_tasks
--- The newest tasks in state $3 that are not finished: `+ 0` keeps the planner from going back through all finished ones.
+-- The newest tasks in state $3 that are not finished. Each state is spelled out to be found by its own partial index,
+-- and `+ 0` keeps the planner from going back through all finished ones.
 SELECT * FROM task_overview WHERE id = ANY (ARRAY(
-  SELECT id FROM task WHERE state = $3 AND state IN ('blocked', 'free', 'assigned', 'running')
-    AND ($1::bigint IS NULL OR id < $1)
+  SELECT id FROM (
+    SELECT id FROM task WHERE $3 = 'free' AND state = 'free'
+    UNION ALL
+    SELECT id FROM task WHERE $3 = 'blocked' AND state = 'blocked'
+    UNION ALL
+    SELECT id FROM task WHERE $3 IN ('assigned', 'running') AND state IN ('assigned', 'running') AND state = $3
+  ) AS active
+  WHERE id < coalesce($1, 9223372036854775807)
   ORDER BY id + 0 DESC LIMIT $2))
 ORDER BY id DESC
 
