@@ -13,8 +13,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from deborch_shared.lifecycle import Lifecycle, run_service
 
 _GIB = 1024**3
 _AT_ONCE = 8
-StartSink = Callable[[int], None]
+StartSink = Callable[[int], object]
 """Gets the id of each task as it starts."""
 
 
@@ -69,15 +69,15 @@ def answering(host: str, reporter: Reporter, on_start: StartSink | None) -> Batc
     return handle
 
 
-def sending_to(path: Path) -> StartSink:
+@contextmanager
+def sending_to(path: Path | None) -> Iterator[StartSink | None]:
     """A sink that writes to the datagram socket at `path`. A full socket delays the builders: read it fast."""
-    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    sender.connect(str(path))
-
-    def send(task_id: int) -> None:
-        sender.send(f"{task_id} {time.perf_counter()!r}".encode())
-
-    return send
+    if path is None:
+        yield None
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(str(path))
+        yield lambda task_id: sender.send(f"{task_id} {time.perf_counter()!r}".encode())
 
 
 class Fleet:
@@ -101,11 +101,11 @@ class Fleet:
             async with asyncio.TaskGroup() as group:
                 joining = [group.create_task(self._join(name, auth, admin)) for name in self._names]
         registration = joining[0].result()
-        on_start = sending_to(self._options.starts) if self._options.starts else None
-        for name in self._names:
-            self._bus.consume(host_queue(name), answering(name, self._reporter, on_start))
         heartbeats = Heartbeats(self._bus, self._beats, self._clock).run(registration.heartbeat_interval_s)
-        await self._lifecycle.run_until_stopped(self._bus.run(), self._reporter.run(), heartbeats, self._announce())
+        with sending_to(self._options.starts) as on_start:
+            for name in self._names:
+                self._bus.consume(host_queue(name), answering(name, self._reporter, on_start))
+            await self._lifecycle.run_until_stopped(self._bus.run(), self._reporter.run(), heartbeats, self._announce())
 
     async def _join(self, name: str, auth: ApiClient, admin: ApiClient) -> HostRegistration:
         async with self._slots:

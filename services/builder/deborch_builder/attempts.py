@@ -99,7 +99,8 @@ class Attempts:
             return False
         if attempt.ending is None:
             attempt.ending = ending
-            attempt.task.cancel()
+            # Not now: a task that is cancelled before its first step never runs, so that nobody would clean up.
+            asyncio.get_running_loop().call_soon(attempt.task.cancel)
         return True
 
     async def drain(self, timeout_s: float) -> None:
@@ -128,7 +129,7 @@ class Attempts:
     async def _ended(self, key: AttemptKey, attempt: _Attempt) -> str:
         """Work to the end, report it if the hub wants to know, and name the outcome."""
         try:
-            done = await self._carried_out(key, attempt)
+            done = await self._done(key, attempt)
             await self._reporter.report(done)
         except asyncio.CancelledError:
             if attempt.ending is None:
@@ -137,11 +138,14 @@ class Attempts:
             if attempt.ending is Ending.SHUTDOWN:
                 await self._reporter.report(host_lost(key, self._host, f"builder {self._host} was stopped"))
             return attempt.ending.value
+        return done.failure_class or "succeeded"
+
+    async def _done(self, key: AttemptKey, attempt: _Attempt) -> BuildDone:
+        try:
+            return await self._carried_out(key, attempt)
         except Exception as error:
             _log.exception("attempt %s broke off", key)
-            done = self._failed(attempt.job, _first_of(error))
-            await self._reporter.report(done)
-        return done.failure_class or "succeeded"
+            return self._failed(attempt.job, _first_of(error))
 
     async def _clean_up(self, key: AttemptKey, job: Job) -> None:
         self._journal.remove(key)

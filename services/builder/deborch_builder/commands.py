@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from deborch_builder.admission import Offer
 from deborch_builder.attempt_key import AttemptKey, key_of
 from deborch_builder.attempts import Attempts, Ending
+from deborch_builder.failures import message_of
 from deborch_builder.journal import Journal
 from deborch_builder.reporter import Report, Reporter
 from deborch_shared.contract.states import TaskKind
@@ -38,7 +39,7 @@ class Commands:
         self.draining = False
 
     def remember(self, keys: Iterable[AttemptKey]) -> None:
-        """Answer nothing more on these attempts: they are done, refused or canceled."""
+        """Answer nothing more on these attempts: they were taken, refused or canceled before."""
         for key in keys:
             self._answered[key] = None
         while len(self._answered) > _REMEMBERED:
@@ -98,10 +99,13 @@ class Commands:
             return ()
         try:
             await asyncio.to_thread(self._journal.add, tasks)
-        except DeborchError as error:
-            return [report for task in tasks for report in self._refuse(task, error.message)]
+        except (DeborchError, OSError) as error:
+            for task in tasks:
+                self._journal.remove(key_of(task))
+            return [report for task in tasks for report in self._refuse(task, message_of(error))]
         for task in tasks:
             _accepted.inc()
+            self.remember([key_of(task)])
             self._attempts.start(task)
         return ()
 

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import secrets
 from pathlib import Path
 
 from deborch_shared.errors import DeborchError, ErrorCode
+
+_PARTIAL = ".partial"
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -13,9 +16,9 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         DeborchError: DISK_FULL if there is no space.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -25,6 +28,14 @@ def write_durably(path: Path, content: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise as_disk_full(error, path) from error
+
+
+def directory_of_whole_files(directory: Path) -> Path:
+    """`directory`, made if needed, without what a crash left half written. For its only user, at start."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for partial in directory.glob(f".*{_PARTIAL}"):
+        partial.unlink()
+    return directory
 
 
 def sync_directory(directory: Path) -> None:

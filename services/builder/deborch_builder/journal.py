@@ -4,25 +4,19 @@ An entry is written before the assignment is acknowledged and removed after its 
 What is found at start was running when the daemon died.
 """
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from deborch_builder.attempt_key import AttemptKey, key_of
-from deborch_builder.durable_files import write_durably
+from deborch_builder.durable_files import directory_of_whole_files, write_durably
 from deborch_shared.events.model import AssignTask
-
-_log = logging.getLogger(__name__)
 
 
 class Journal:
     """One file for each assignment: `<task>-<attempt>.json`."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory_of_whole_files(directory)
 
     def add(self, assignments: Iterable[AssignTask]) -> None:
         """Write down `assignments`; blocks for an fsync each.
@@ -41,14 +35,6 @@ class Journal:
         """What was accepted and not reported. The name of a file says it all, so its content cannot spoil it."""
         keys = (AttemptKey.parse(path.stem) for path in sorted(self._directory.glob("*.json")))
         return [key for key in keys if key is not None]
-
-    def read(self, key: AttemptKey) -> AssignTask | None:
-        """The assignment as it was accepted, for people and messages; None if it cannot be read."""
-        try:
-            return AssignTask.model_validate_json(self._path(key).read_bytes())
-        except (OSError, ValidationError) as error:
-            _log.warning("assignment %s cannot be read back: %s", key, error)
-            return None
 
     def _path(self, key: AttemptKey) -> Path:
         return self._directory / f"{key}.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import Gauge
 
-from deborch_builder.durable_files import write_durably
+from deborch_builder.durable_files import directory_of_whole_files, write_durably
 from deborch_shared.errors import DeborchError
 from deborch_shared.events import Event, decode, encode
 
@@ -20,9 +20,8 @@ class Spool:
     """One file for each report, named by a number that only grows. Its calls block; threads may share it."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._directory = directory_of_whole_files(directory)
         self._lock = threading.Lock()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._names = sorted(path.name for path in directory.glob(f"[0-9]*{_SUFFIX}"))
         self._next = int(self._names[-1].removesuffix(_SUFFIX)) + 1 if self._names else 0
         _spooled.set(len(self._names))

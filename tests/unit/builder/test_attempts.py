@@ -150,6 +150,15 @@ async def test_an_attempt_that_is_not_the_current_one_is_abandoned_without_a_rep
     assert not files_below(builder.directory)
 
 
+async def test_an_attempt_that_is_cancelled_before_its_first_step_leaves_nothing(builder: Builder) -> None:
+    task = build_task(builder.hub, 7)
+    builder.journal.add([task])
+    builder.attempts.start(task)
+    builder.attempts.end(AttemptKey(7, 1), Ending.CANCELED)
+    await until(lambda: not len(builder.attempts))
+    assert not files_below(builder.directory)
+
+
 async def test_heartbeats_name_the_attempt_and_its_stage(builder: Builder) -> None:
     builder.engine.hold = True
     await builder.receive(build_task(builder.hub, 7, attempt=2))

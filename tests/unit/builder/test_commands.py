@@ -42,6 +42,14 @@ async def test_an_assignment_delivered_twice_is_done_once(builder: Builder) -> N
     assert len(builder.reports(BuildDone)) == 1
 
 
+async def test_an_assignment_delivered_again_after_its_end_is_not_done_again(builder: Builder) -> None:
+    await builder.receive(build_task(builder.hub, 7))
+    await until(lambda: builder.reports(BuildDone) and not len(builder.attempts))
+    await builder.receive(build_task(builder.hub, 7))
+    await asyncio.sleep(0.01)
+    assert len(builder.engine.builds) == 1
+
+
 async def test_another_attempt_at_the_same_task_is_another_thing(builder: Builder) -> None:
     await builder.receive(noop(1, attempt=1))
     await builder.receive(noop(1, attempt=2))

@@ -30,7 +30,8 @@ def test_each_start_is_sent_with_its_time(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(tmp_path / "starts"))
         before_s = time.perf_counter()
-        sending_to(tmp_path / "starts")(42)
+        with sending_to(tmp_path / "starts") as send:
+            send(42)
         task_id, at_s = receiver.recv(100).split()
     assert int(task_id) == 42
     assert before_s <= float(at_s) <= time.perf_counter()
