@@ -34,6 +34,8 @@ _ENDED_WITH_US = (
     "--mount-proc",
 )
 """util-linux: if this process is killed, mmdebstrap and its mounts go with it."""
+_GRACE_S = 0.2
+"""What mmdebstrap would clean up is removed by us anyway."""
 _DESCRIPTION = "base.json"
 _HALF_MADE = ".new-"
 
@@ -151,6 +153,7 @@ class BaseStore:
                 env={**environment, **self._config.proxies},
                 on_output=on_log,
                 timeout_s=_MAKING_TAKES_AT_MOST_S,
+                grace_s=_GRACE_S,
             )
         except DeborchError as error:
             raise _explained(error, recipe) from error

@@ -59,9 +59,10 @@ class EngineConfig:
     """If set, each .dsc must carry a good signature by a key in it."""
     tmpfs_bytes: int | None = None
     """Memory for the files of one build; None: they are written to the disk of `state_dir`."""
-    ids: IdRange | None = field(default_factory=lambda: IdRange(first=1_800_000_000))
+    ids: IdRange | None = field(default_factory=lambda: IdRange(first=1_900_000_000))
     """Host ids for everything inside buildroots, of no user of the host; None: no user namespaces. Where the kernel
-    or file system cannot map ids, the engine does without and says so in the log."""
+    or file system cannot map ids, the engine does without and says so in the log. The default lies above the ranges
+    that systemd (UIDS-GIDS.md) and subuid(5) give out."""
     base_max_age_s: float = 7 * _DAY_S
     """A base older than this is made again, so that its package lists do not fall behind."""
     proxies: Mapping[str, str] = field(default_factory=dict)

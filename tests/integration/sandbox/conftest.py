@@ -1,9 +1,11 @@
 """A root without Debian tools: a few directories, and the host's /usr shown read-only."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from deborch_shared.sandbox.spec import Bind, IdRange, Lower, SandboxSpec
 
@@ -15,6 +17,12 @@ def pytest_collection_modifyitems(items):
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.root)
             item.add_marker(needs_root)
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """What ends, ends under both event loops."""
+    both = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+    return both if item.path.name == "test_sandbox_endings.py" else {"uvloop": both["uvloop"]}
 
 
 @pytest.fixture
