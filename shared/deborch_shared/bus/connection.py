@@ -13,7 +13,6 @@ from prometheus_client import Counter, Gauge
 from deborch_shared.bus.consumer import BatchConsumer, BatchHandler
 from deborch_shared.bus.publisher import Publication
 from deborch_shared.bus.topology import QueueSpec, Topology
-from deborch_shared.cancellation import raise_if_cancelled
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 _log = logging.getLogger(__name__)
@@ -23,7 +22,8 @@ _RETRY_S = 0.5
 _HEARTBEAT_S = 10
 _CONNECT_TIMEOUT_S = 10
 _CONFIRM_TIMEOUT_S = 15
-_LOST = (AMQPException, ChannelInvalidStateError, OSError, TimeoutError, asyncio.CancelledError, RuntimeError)
+_CLOSE_TIMEOUT_S = 2
+_LOST = (AMQPException, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
 
 
 class Bus:
@@ -53,18 +53,20 @@ class Bus:
             self._topology = Topology((*self._topology.queues, spec))
 
     async def run(self) -> None:
-        """Connect, and connect again whenever the link breaks, until cancelled."""
+        """Connect, and connect again whenever the link breaks, until cancelled.
+
+        Each session is a task of its own, so that only a cancellation of `run` ends `run`: the driver cancels what
+        waits on a link that breaks, and a TaskGroup of Python 3.11 can leave its parent marked as cancelled.
+        """
         while True:
+            session = asyncio.create_task(self._session())
             try:
-                await self._session()
-            except* (AMQPException, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError) as group:
-                cause = group.exceptions[0]
-                _log.warning(
-                    "no link to the broker: %s; trying again", bounded(str(cause) or type(cause).__name__, 200)
-                )
+                await asyncio.wait({session})
             finally:
+                session.cancel()
+                await asyncio.wait({session})
                 self._forget()
-            raise_if_cancelled()
+            _log.warning("no link to the broker: %s; trying again", _why_it_ended(session))
             await asyncio.sleep(_RETRY_S)
 
     async def _session(self) -> None:
@@ -75,29 +77,32 @@ class Bus:
             client_properties={"connection_name": self._name},
         )
         try:
-            closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            connection.close_callbacks.add(lambda *_: _settle(closed))
-            self._channel = await connection.channel(publisher_confirms=True)
-            self._channel.close_callbacks.add(lambda *_: _settle(closed))
-            await self._topology.declare(self._channel)
-            self._up.set()
-            _connected.set(1)
-            for callback in self.on_connected:
-                callback()
-            await self._consume_until(connection, closed)
+            await self._work(connection)
         finally:
-            with suppress(*_LOST):
-                await asyncio.shield(asyncio.wait_for(connection.close(), 2))
+            with suppress(*_LOST, asyncio.CancelledError):
+                await asyncio.wait_for(connection.close(), _CLOSE_TIMEOUT_S)
 
-    async def _consume_until(self, connection: AbstractConnection, closed: "asyncio.Future[None]") -> None:
+    async def _work(self, connection: AbstractConnection) -> None:
+        """Declare, then consume until the connection, a channel or a consumer ends."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        connection.close_callbacks.add(lambda *_: _settle(ended))
+        self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        self._channel.close_callbacks.add(lambda *_: _settle(ended))
+        await self._topology.declare(self._channel)
+        self._up.set()
+        _connected.set(1)
+        for callback in self.on_connected:
+            callback()
         async with asyncio.TaskGroup() as group:
-            tasks = []
-            for consumer in self._consumers:
-                channel = await connection.channel(publisher_confirms=False)
-                tasks.append(group.create_task(consumer.run(channel)))
-            await closed
+            tasks = [group.create_task(self._consume(connection, consumer)) for consumer in self._consumers]
+            for task in tasks:
+                task.add_done_callback(lambda _: _settle(ended))
+            await ended
             for task in tasks:
                 task.cancel()
+
+    async def _consume(self, connection: AbstractConnection, consumer: BatchConsumer) -> None:
+        await consumer.run(await connection.channel(publisher_confirms=False))
 
     def _forget(self) -> None:
         self._up.clear()
@@ -118,7 +123,7 @@ class Bus:
         for outcome in outcomes:
             if isinstance(outcome, DeborchError):
                 raise outcome
-            if isinstance(outcome, _LOST):
+            if isinstance(outcome, (*_LOST, asyncio.CancelledError)):
                 raise DeborchError(
                     ErrorCode.BROKER_UNAVAILABLE,
                     f"the broker did not confirm: {bounded(str(outcome) or type(outcome).__name__, 200)}",
@@ -152,6 +157,19 @@ class Bus:
         if name not in self._exchanges:
             self._exchanges[name] = await self._channel.get_exchange(name, ensure=False)
         return self._exchanges[name]
+
+
+def _why_it_ended(session: "asyncio.Task[None]") -> str:
+    """What broke the link; raises what is no matter of the link."""
+    error = None if session.cancelled() else session.exception()
+    lost, other = error.split(_LOST) if isinstance(error, BaseExceptionGroup) else (error, None)
+    if other is not None:
+        raise other
+    if lost is not None and not isinstance(lost, (BaseExceptionGroup, *_LOST)):
+        raise lost
+    while isinstance(lost, BaseExceptionGroup):
+        lost = lost.exceptions[0]
+    return bounded(str(lost) or type(lost).__name__, 200) if lost is not None else "the broker closed it"
 
 
 def _settle(future: "asyncio.Future[None]") -> None:

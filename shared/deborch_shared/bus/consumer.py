@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _received = Counter("deborch_bus_events_received_total", "Events taken from a queue", ["queue"])
 _dead = Counter("deborch_bus_dead_letters_total", "Messages sent to the dead letters", ["queue", "reason"])
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
+_CONSUME_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class BatchConsumer:
         (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._lose)
         await channel.set_qos(prefetch_count=self._prefetch)
         queue = await channel.get_queue(self.spec.name, ensure=False)
-        await queue.consume(self._take)
+        await queue.consume(self._take, timeout=_CONSUME_TIMEOUT_S)
         while True:
             await self._arrived.wait()
             self._arrived.clear()

@@ -54,6 +54,10 @@ def test_a_refusal_never_uses_up_attempts() -> None:
     assert move_after("refused", 99, 3) is Move.FREE
 
 
+def test_an_attempt_that_never_begun_uses_up_nothing() -> None:
+    assert move_after("host-lost", 99, 3, begun=False) is Move.FREE
+
+
 def test_missing_build_dependencies_block_and_a_compiler_error_fails() -> None:
     assert move_after("dep-wait", 5, 3) is Move.DEP_WAIT
     assert move_after("compile", 0, 3) is Move.FAIL
@@ -61,7 +65,13 @@ def test_missing_build_dependencies_block_and_a_compiler_error_fails() -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a_1_amd64.deb", "deb"), ("a_1.dsc", "dsc"), ("a_1.orig.tar.xz", "source"), ("a_1_amd64.buildinfo", "buildinfo")],
+    [
+        ("a_1_amd64.deb", "deb"),
+        ("a_1.dsc", "dsc"),
+        ("a_1.orig.tar.xz", "source"),
+        ("a_1_amd64.buildinfo", "buildinfo"),
+        ("a_1_amd64.build", "log"),
+    ],
 )
 def test_the_kind_of_a_result_follows_from_its_name(name: str, kind: str) -> None:
     assert kind_of(name) == kind

@@ -32,7 +32,9 @@ LEGAL = {
 
 
 @pytest.mark.parametrize(("state", "move"), PRODUCT)
-def test_each_move_is_legal_from_the_states_that_the_design_names_and_from_no_other(state: TaskState, move: Move) -> None:
+def test_each_move_is_legal_from_the_states_that_the_design_names_and_from_no_other(
+    state: TaskState, move: Move
+) -> None:
     expected = LEGAL.get((state.value, move.value))
     if expected is None:
         with pytest.raises(DeborchError) as refused:

@@ -37,7 +37,8 @@ class Narrator:
             self._spin(f"{notice.child}: {notice.detail or notice.change}")
         elif notice.change is Change.READY:
             self._rest()
-            self._done(notice.child, time.monotonic() - self._began_s.pop(notice.child, time.monotonic()))
+            began_s = self._began_s.pop(notice.child, None)
+            self._done(notice.child, time.monotonic() - began_s if began_s is not None else None)
         elif notice.change in _BAD:
             self._rest()
             self.say(f"  ! {notice.child} {notice.change}: {notice.detail}", style="yellow")
@@ -65,7 +66,10 @@ class Narrator:
         self.console.print()
         self.console.print(table)
 
-    def _done(self, name: str, seconds: float) -> None:
+    def _done(self, name: str, seconds: float | None) -> None:
+        if seconds is None:  # a part that the supervisor has started again
+            self.console.print(f"  [green]✓[/green] {printable(name)} is back")
+            return
         self.took_s[name] = seconds
         self.console.print(f"  [green]✓[/green] {printable(name)} [bright_black]{seconds:.1f} s[/bright_black]")
 

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from deborch_hub.api.document_reader import DocumentReader
 from deborch_shared import __version__
 from deborch_shared.events import EVENT_MODELS
 from deborch_shared.http import Call, Route, openapi_document, respond
@@ -80,98 +81,11 @@ def _render(document: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    schemas = document["components"]["schemas"]
+    reader = DocumentReader(document)
     return environment.get_template("documentation.html.j2").render(
         version=document["info"]["version"],
-        groups=_groups(document, schemas),
+        groups=[{**group, "title": _TITLES.get(group["name"], group["name"])} for group in reader.groups()],
+        shapes=reader.shapes(),
         types=sorted({name for name, _ in EVENT_MODELS}),
-        description=_DESCRIPTION.split("`"),
+        description=_DESCRIPTION,
     )
-
-
-def _groups(document: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[dict[str, Any]]:
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            shown = _operation(path, method, operation, schemas)
-            groups.setdefault(operation["tags"][0], []).append(shown)
-    return [{"name": name, "title": _TITLES.get(name, name), "operations": shown} for name, shown in groups.items()]
-
-
-def _operation(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    status, good = next((code, answer) for code, answer in operation["responses"].items() if code.startswith("2"))
-    media, content = next(iter(good.get("content", {"": {}}).items()))
-    body = operation.get("requestBody", {}).get("content", {})
-    return {
-        "id": operation["operationId"],
-        "method": method.upper(),
-        "path": path,
-        "summary": operation["summary"],
-        "permission": operation.get("x-permission", ""),
-        "parameters": [
-            {
-                "name": parameter["name"],
-                "place": parameter["in"],
-                "type": _type_text(parameter["schema"]),
-                "required": parameter["required"],
-                "about": parameter.get("description") or _about(parameter["schema"]),
-            }
-            for parameter in operation["parameters"]
-        ],
-        "body": _fields(body.get("application/json", {}).get("schema"), schemas),
-        "raw_body": "application/octet-stream" in body,
-        "status": status,
-        "media": media,
-        "answer": _fields(content.get("schema"), schemas),
-        "problems": [
-            (code, problem["description"])
-            for code, problem in sorted(operation["responses"].items())
-            if code.startswith(("4", "5"))
-        ],
-    }
-
-
-def _fields(schema: Mapping[str, Any] | None, schemas: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A model's name and its fields, one level deep; of a page, those of its items."""
-    if schema is None or "$ref" not in schema:
-        return None
-    name = schema["$ref"].rpartition("/")[2]
-    model = schemas[name]
-    properties = model.get("properties", {})
-    if name.startswith("Page_"):
-        item = _fields(properties["items"]["items"], schemas)
-        return {**item, "page": True} if item else None
-    required = set(model.get("required", ()))
-    rows = [
-        {"name": field, "type": _type_text(part), "required": field in required, "about": _about(part)}
-        for field, part in properties.items()
-    ]
-    return {"name": name, "about": model.get("description", ""), "rows": rows, "page": False}
-
-
-def _type_text(schema: Mapping[str, Any]) -> str:
-    """A type as people write it: `integer`, `string?`, `list of Tag`."""
-    if "$ref" in schema:
-        return str(schema["$ref"].rpartition("/")[2])
-    if "anyOf" in schema:
-        kinds = [_type_text(part) for part in schema["anyOf"]]
-        optional = "?" if "null" in kinds else ""
-        return " or ".join(kind for kind in kinds if kind != "null") + optional
-    if "enum" in schema:
-        return " | ".join(str(value) for value in schema["enum"])
-    if schema.get("type") == "array":
-        return f"list of {_type_text(schema.get('items', {}))}"
-    return str(schema.get("format") or schema.get("type") or "any")
-
-
-def _about(schema: Mapping[str, Any]) -> str:
-    """Description, limits and default in few words."""
-    parts = [schema["description"]] if "description" in schema else []
-    for key, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most"), ("pattern", "matches")):
-        for source in (schema, *schema.get("anyOf", ())):
-            if key in source:
-                parts.append(f"{word} {source[key]}{' characters' if key == 'maxLength' else ''}")
-                break
-    if schema.get("default") not in (None, [], {}, ""):
-        parts.append(f"default {schema['default']}")
-    return ", ".join(parts)

@@ -8,6 +8,7 @@ _KINDS = (
     (".buildinfo", "buildinfo"),
     (".dsc", "dsc"),
     (".log", "log"),
+    (".build", "log"),
 )
 PACKAGE_KINDS = frozenset({"deb", "udeb", "ddeb"})
 

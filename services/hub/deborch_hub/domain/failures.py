@@ -26,12 +26,13 @@ if set(_FOLLOWS) != set(get_args(FailureClass)):
 FOLLOWS: Mapping[str, Move] = MappingProxyType(_FOLLOWS)
 
 
-def move_after(failure_class: str | None, times_freed: int, max_attempts: int) -> Move:
+def move_after(failure_class: str | None, times_freed: int, max_attempts: int, *, begun: bool = True) -> Move:
     """What a failed attempt leads to; a fault that comes again `max_attempts` times is a failure.
 
-    `times_freed` counts the attempts before this one that were freed by a fault (not by a refusal).
+    `times_freed` counts the attempts before this one that had begun and were freed by a fault. An attempt that never
+    begun says nothing of the task: it was refused, or did not reach its host.
     """
     move = FOLLOWS.get(failure_class or "internal", Move.FAIL)
-    if move is Move.FREE and failure_class != "refused" and times_freed + 1 >= max_attempts:
+    if move is Move.FREE and begun and failure_class != "refused" and times_freed + 1 >= max_attempts:
         return Move.FAIL
     return move

@@ -172,7 +172,11 @@ async def add_build_tasks(
                 UploadedFile(name=row["name"], sha256=row["sha256"].hex(), size_bytes=row["size_bytes"])
                 for row in files
             ),
-            archives=(ArchiveAccess(name=target["name"], sources=context.archive_sources(target["name"], target["architectures"])),),
+            archives=(
+                ArchiveAccess(
+                    name=target["name"], sources=context.archive_sources(target["name"], [plan.architecture])
+                ),
+            ),
             timeout_s=context.defaults.build_timeout_s,
         )
         demand = Demand(

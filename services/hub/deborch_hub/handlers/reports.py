@@ -122,7 +122,10 @@ async def finish_attempt(context: Context, report: BuildDone, *, fenced: bool = 
                     raise
                 move, failure_class, message = Move.FAIL, "policy", str(error)
         else:
-            move = move_after(failure_class, task["times_freed"], task["max_attempts"])
+            begun = state is TaskState.RUNNING
+            move = move_after(failure_class, task["times_freed"], task["max_attempts"], begun=begun)
+            if not begun and move is Move.FREE:
+                context.board.shun(report.task_id, task["host_id"])
         if move is Move.DEP_WAIT and state is TaskState.ASSIGNED:
             state = await move_task(work, report.task_id, state, report.attempt, Move.START)
         verdict = Verdict(state, move, failure_class, message)
@@ -179,7 +182,4 @@ async def _apply_refusal(context: Context, refusal: TaskRefused) -> None:
         failure_class="refused",
         message=refusal.reason[:8_000],
     )
-    slot = next((slot for slot in context.board.hosts.values() if slot.name == refusal.host), None)
-    if slot is not None:
-        context.board.shun(refusal.task_id, slot.host_id)
     await finish_attempt(context, report)

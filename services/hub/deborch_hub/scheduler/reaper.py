@@ -13,6 +13,7 @@ from deborch_shared.events.model import BuildDone, HostLost
 
 _log = logging.getLogger(__name__)
 SILENT_AFTER_HEARTBEATS = 3
+LONGEST_GRACE_S = 20.0
 _LOOK_EVERY_S = 1.0
 
 
@@ -25,8 +26,13 @@ class Reaper:
         self._deaf = True
 
     @property
-    def _grace_s(self) -> float:
+    def _silent_after_s(self) -> float:
         return SILENT_AFTER_HEARTBEATS * self._context.heartbeat_interval_s
+
+    @property
+    def _grace_s(self) -> float:
+        """How long hosts have to find the way back after an outage of ours, before silence counts again."""
+        return max(self._silent_after_s, min(self._context.lease_s, LONGEST_GRACE_S))
 
     def cannot_hear(self) -> None:
         """The hub was, or is, cut off from broker or database: silence so far proves nothing."""
@@ -53,7 +59,7 @@ class Reaper:
         await self._context.database.execute(
             SQL["extend_all_leases"], self._grace_s, leadership.epoch, leadership.holder
         )
-        await self._context.database.execute(SQL["hear_all_hosts"])
+        await self._context.database.execute(SQL["hear_all_hosts"], self._grace_s - self._silent_after_s)
         self._deaf = False
 
     async def _expire_leases(self) -> None:
@@ -72,7 +78,7 @@ class Reaper:
     async def _lose_hosts(self) -> None:
         leadership = self._context.leadership
         rows = await self._context.database.fetch(
-            SQL["lose_silent_hosts"], self._grace_s, leadership.epoch, leadership.holder
+            SQL["lose_silent_hosts"], self._silent_after_s, leadership.epoch, leadership.holder
         )
         if not rows:
             return

@@ -37,5 +37,5 @@ WHERE online AND last_heartbeat_at < now() - $1::float8 * interval '1 second'
 RETURNING id, name, last_heartbeat_at
 
 -- name: hear_all_hosts
--- After an outage of ours, silence so far is not the hosts' fault.
-UPDATE host SET last_heartbeat_at = now() WHERE online
+-- After an outage of ours, silence so far is not the hosts' fault, nor are the next $1 seconds of it.
+UPDATE host SET last_heartbeat_at = now() + $1::float8 * interval '1 second' WHERE online

@@ -132,7 +132,7 @@ SELECT * FROM moved
 SELECT task.id, task.kind, task.state, task.attempt, task.build_id, task.architecture, task.max_attempts, task.host_id,
        task.payload, task.label,
        (SELECT count(*) FROM attempt a WHERE a.task_id = task.id AND a.outcome = 'freed'
-          AND a.failure_class IS DISTINCT FROM 'refused') AS times_freed
+          AND a.started_at IS NOT NULL) AS times_freed
 FROM task JOIN host ON host.id = task.host_id
 WHERE task.id = $1 AND task.attempt = $2 AND host.name = $3 AND task.state IN ('assigned', 'running')
 FOR UPDATE OF task
@@ -146,6 +146,9 @@ WHERE task_id = $1 AND attempt = $2 AND ended_at IS NULL
 -- A guarded move of one task: only out of the state and attempt that the caller has seen.
 UPDATE task SET state = $4, blocked_reason = $5, missing = $6, failure_class = $7, message = $8,
   lease_until = NULL,
+  host_id = CASE WHEN $4 IN ('completed', 'failed', 'canceled') THEN host_id END,
+  assigned_at = CASE WHEN $4 IN ('completed', 'failed', 'canceled') THEN assigned_at END,
+  started_at = CASE WHEN $4 IN ('completed', 'failed', 'canceled') THEN started_at END,
   ended_at = CASE WHEN $4 IN ('completed', 'failed', 'canceled') THEN now() END
 WHERE id = $1 AND state = $2 AND attempt = $3
 
