@@ -142,7 +142,7 @@ class _Apt:
         return apt_output.downloads(await self._run(command, "resolving build dependencies", quiet=True))
 
     async def install(self, question: _Question) -> None:
-        """Download with the network, then install without."""
+        """Download with the network, then install without. (`--no-download` would refuse `file:` repositories.)"""
         command = ["apt-get", "-q", *self._build_dep(question)]
         try:
             await self._run([*command, "--download-only"], "downloading build dependencies", network=True)
@@ -152,7 +152,7 @@ class _Apt:
             await self._refresh()
             await self._run([*command, "--download-only"], "downloading build dependencies", network=True)
         doing = "installing build dependencies"
-        await self._run([*command, "--no-download"], doing, otherwise=FailureClass.INSTALL)
+        await self._run(command, doing, otherwise=FailureClass.INSTALL)
         await self._run(["apt-get", "clean"], doing)
 
     async def _refresh(self) -> None:

@@ -131,6 +131,7 @@ async def test_a_package_whose_installation_fails_is_an_install_failure(engine, 
     with pytest.raises(DeborchError) as caught:
         await engine.build(replace(request, extra_sources=extra), on_log=log.extend)
     assert caught.value.fields["failure_class"] == "install"
+    assert b"post-installation script subprocess returned error exit status 3" in log
 
 
 async def test_a_package_installs_in_a_clean_buildroot_from_the_repository_that_it_was_published_in(
