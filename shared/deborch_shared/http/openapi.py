@@ -142,7 +142,10 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.needs is not PUBLIC:
         codes += [ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN]
     problem = {PROBLEM_CONTENT_TYPE: {"schema": _ref(Problem)}}
-    responses = {str(ERRORS[code].status): {"description": ERRORS[code].title, "content": problem} for code in codes}
+    titles: dict[str, list[str]] = {}
+    for spec in (ERRORS[code] for code in codes):
+        titles.setdefault(str(spec.status), []).append(spec.title)
+    responses = {status: {"description": "; ".join(of), "content": problem} for status, of in titles.items()}
     return {str(route.status): good, **responses, "default": {"description": "A problem", "content": problem}}
 
 

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -6,9 +7,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.unit.hub_api.fakes import FakeVerifier, Hub
 
 from deborch_hub.api import build_hub_application, hub_routes
+from deborch_shared.events import EVENT_MODELS
 from deborch_shared.http import Route
 from deborch_shared.security import PUBLIC
 
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 PUBLIC_ROUTES = {
     "GET /api/v1/openapi.json",
     "GET /api/v1/docs",
@@ -152,10 +155,15 @@ async def test_an_unchanged_answer_is_304(hub, nobody):
 
 
 def test_the_reference_page_names_every_route_with_what_it_needs(hub):
-    from pathlib import Path
-
-    text = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text("utf-8")
+    text = (REFERENCE / "api.md").read_text("utf-8")
     for route in hub_routes(hub.deps):
         path = re.sub(r":\w+\}", "}", route.path)
         needs = "public" if route.needs is PUBLIC else f"`{route.needs}`"
         assert f"| `{route.method}` | `{path}` | {needs} |" in text, name_of(route)
+
+
+def test_the_reference_page_names_every_event_type_with_its_fields():
+    text = (REFERENCE / "events.md").read_text("utf-8")
+    for (name, version), model in EVENT_MODELS.items():
+        fields = ", ".join(f"`{field}`" for field in model.model_fields)
+        assert f"| `{name}` | {version} | {fields} |" in text

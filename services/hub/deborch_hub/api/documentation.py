@@ -9,8 +9,8 @@ from aiohttp import web
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from deborch_hub.api.document_reader import DocumentReader
+from deborch_hub.api.events import EVENT_TYPES
 from deborch_shared import __version__
-from deborch_shared.events import EVENT_MODELS
 from deborch_shared.http import Call, Route, openapi_document, respond
 from deborch_shared.security import PUBLIC
 
@@ -86,6 +86,6 @@ def _render(document: Mapping[str, Any]) -> str:
         version=document["info"]["version"],
         groups=[{**group, "title": _TITLES.get(group["name"], group["name"])} for group in reader.groups()],
         shapes=reader.shapes(),
-        types=sorted({name for name, _ in EVENT_MODELS}),
+        types=EVENT_TYPES,
         description=_DESCRIPTION,
     )

@@ -9,10 +9,13 @@ from deborch_hub.store.event_feed import FeedEndedError, Position, Subscription,
 from deborch_shared.contract.base import Input
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import EVENT_MODELS
+from deborch_shared.events.model import ArchivePublished, BuildEvent, HostChanged, HostLost, HostRegistered, TaskEvent
 from deborch_shared.http import Call, Route
 from deborch_shared.security import Permission
 
-_TYPES = frozenset(name for name, _ in EVENT_MODELS)
+_RECORDED = (TaskEvent, BuildEvent, HostRegistered, HostLost, HostChanged, ArchivePublished)
+EVENT_TYPES = sorted({name for (name, _), model in EVENT_MODELS.items() if issubclass(model, _RECORDED)})
+"""What the hub records; reports of builders and commands to them stay on the bus."""
 
 
 class EventQuery(Input):
@@ -67,10 +70,10 @@ async def _relay(stream: EventStream, subscription: Subscription) -> None:
 
 def _wanted(query: EventQuery) -> Wanted:
     types = None if query.types is None else frozenset(filter(None, query.types.split(",")))
-    if types is not None and (unknown := types - _TYPES):
+    if types is not None and (unknown := types.difference(EVENT_TYPES)):
         raise DeborchError(
             ErrorCode.INVALID_INPUT,
             f"there is no event type {', '.join(sorted(unknown))}",
-            hint=f"the types are {', '.join(sorted(_TYPES))}",
+            hint=f"the types are {', '.join(EVENT_TYPES)}",
         )
     return Wanted(types or None, query.build_id, query.task_id)
