@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge
 from deborch_shared.bus.consumer import BatchConsumer, BatchHandler
 from deborch_shared.bus.publisher import Publication
 from deborch_shared.bus.topology import QueueSpec, Topology
+from deborch_shared.cancellation import apart
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 _log = logging.getLogger(__name__)
@@ -53,20 +54,16 @@ class Bus:
             self._topology = Topology((*self._topology.queues, spec))
 
     async def run(self) -> None:
-        """Connect, and connect again whenever the link breaks, until cancelled.
-
-        Each session is a task of its own, so that only a cancellation of `run` ends `run`: the driver cancels what
-        waits on a link that breaks, and a TaskGroup of Python 3.11 can leave its parent marked as cancelled.
-        """
+        """Connect, and connect again whenever the link breaks, until cancelled."""
         while True:
-            session = asyncio.create_task(self._session())
             try:
-                await asyncio.wait({session})
+                await apart(self._session())
+                cause = "the broker closed it"
+            except* _LOST as group:
+                cause = _first(group)
             finally:
-                session.cancel()
-                await asyncio.wait({session})
                 self._forget()
-            _log.warning("no link to the broker: %s; trying again", _why_it_ended(session))
+            _log.warning("no link to the broker: %s; trying again", cause)
             await asyncio.sleep(_RETRY_S)
 
     async def _session(self) -> None:
@@ -159,17 +156,10 @@ class Bus:
         return self._exchanges[name]
 
 
-def _why_it_ended(session: "asyncio.Task[None]") -> str:
-    """What broke the link; raises what is no matter of the link."""
-    error = None if session.cancelled() else session.exception()
-    lost, other = error.split(_LOST) if isinstance(error, BaseExceptionGroup) else (error, None)
-    if other is not None:
-        raise other
-    if lost is not None and not isinstance(lost, (BaseExceptionGroup, *_LOST)):
-        raise lost
-    while isinstance(lost, BaseExceptionGroup):
-        lost = lost.exceptions[0]
-    return bounded(str(lost) or type(lost).__name__, 200) if lost is not None else "the broker closed it"
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return bounded(str(error) or type(error).__name__, 200)
 
 
 def _settle(future: "asyncio.Future[None]") -> None:

@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 
 from deborch_hub.domain.placement import Leadership
 from deborch_hub.store.queries import SQL
-from deborch_shared.cancellation import raise_if_cancelled
+from deborch_shared.cancellation import apart
 from deborch_shared.clock import Clock
 from deborch_shared.db import Database
 from deborch_shared.errors import DeborchError
@@ -46,13 +46,12 @@ class Leader:
                 _log.info("this replica schedules", extra={"epoch": self._leadership.epoch})
                 _leads.set(1)
                 try:
-                    await self._lead()
+                    await apart(self._lead())
                 except* LeaseLost:
                     _log.warning("another replica schedules now")
                 finally:
                     self._leadership.epoch = None
                     _leads.set(0)
-                raise_if_cancelled()
         finally:
             _leads.set(0)
 
