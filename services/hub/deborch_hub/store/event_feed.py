@@ -98,9 +98,14 @@ class Subscription:
         self.position = after
         self._feed = feed
         self._live = False
+        self._missed: list[RecordedEvent] = []
         self._waiting: deque[RecordedEvent] = deque()
         self._arrived = asyncio.Event()
         self._ended = ""
+
+    async def start(self) -> None:
+        """Read the first page of what was missed, so that a database that is away is known before anything is sent."""
+        self._missed = await self._catch_up()
 
     async def take(self, wait_s: float) -> list[RecordedEvent]:
         """The events that are here, or that come within `wait_s`; empty if none does.
@@ -108,7 +113,8 @@ class Subscription:
         Raises:
             FeedEndedError: when there will be no more.
         """
-        if not self._live and (missed := await self.catch_up()):
+        missed, self._missed = self._missed, []
+        if missed or (not self._live and (missed := await self._catch_up())):
             return missed
         if not self._waiting and not self._ended:
             self._arrived.clear()
@@ -140,7 +146,7 @@ class Subscription:
         self._ended = self._ended or reason
         self._arrived.set()
 
-    async def catch_up(self) -> list[RecordedEvent]:
+    async def _catch_up(self) -> list[RecordedEvent]:
         """The next page of what was missed; once the last one has been read, the live events follow."""
         missed: list[RecordedEvent] = []
         if self.position is not None:
@@ -182,9 +188,8 @@ class EventFeed:
     async def subscribe(self, wanted: Wanted, after: Position | None = None) -> AsyncIterator[Subscription]:
         """Watch `wanted` from now on, or from just behind `after`."""
         subscription = Subscription(self, wanted, after)
-        if after is None:
-            await subscription.catch_up()
         try:
+            await subscription.start()
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
