@@ -26,6 +26,7 @@ _UNAVAILABLE = (
     asyncpg.QueryCanceledError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.InternalClientError,  # the server's last words came while nothing was asked: the link is about to close
 )
 
 
@@ -116,7 +117,11 @@ class Database:
         """One connection, in autocommit."""
         with translated_errors():
             async with self.pool.acquire(timeout=10) as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.InternalClientError:
+                    connection.terminate()
+                    raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
