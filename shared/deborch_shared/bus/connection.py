@@ -24,6 +24,7 @@ _HEARTBEAT_S = 10
 _CONNECT_TIMEOUT_S = 10
 _CONFIRM_TIMEOUT_S = 15
 _CLOSE_TIMEOUT_S = 2
+_CANCEL_AGAIN_S = 0.2
 _LOST = (AMQPException, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
 
 
@@ -90,13 +91,15 @@ class Bus:
         _connected.set(1)
         for callback in self.on_connected:
             callback()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._consume(connection, consumer)) for consumer in self._consumers]
-            for task in tasks:
-                task.add_done_callback(lambda _: _settle(ended))
+        tasks = [asyncio.create_task(self._consume(connection, consumer)) for consumer in self._consumers]
+        for task in tasks:
+            task.add_done_callback(lambda _: _settle(ended))
+        try:
             await ended
-            for task in tasks:
-                task.cancel()
+        finally:
+            failures = await _stopped(tasks)
+        if failures:
+            raise failures[0]
 
     async def _consume(self, connection: AbstractConnection, consumer: BatchConsumer) -> None:
         await consumer.run(await connection.channel(publisher_confirms=False))
@@ -160,6 +163,20 @@ def _first(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return bounded(str(error) or type(error).__name__, 200)
+
+
+async def _stopped(tasks: Sequence["asyncio.Task[None]"]) -> list[BaseException]:
+    """Cancel `tasks` until they are gone, and give what they failed with.
+
+    Once is not enough, so that this is no TaskGroup: the driver swallows a cancellation that comes while it opens a
+    channel, and the consumer would then wait for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+    return [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
 
 
 def _settle(future: "asyncio.Future[None]") -> None:
