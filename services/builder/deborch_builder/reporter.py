@@ -152,4 +152,14 @@ def _settle(waiting: list["asyncio.Future[None]"]) -> None:
 
 
 def _messages(events: Sequence[Event]) -> list[Publication]:
-    return publications(sorted(events, key=lambda event: _ORDER[event.type]))
+    return publications(sorted(_without_superseded(events), key=lambda event: _ORDER[event.type]))
+
+
+def _without_superseded(events: Sequence[Event]) -> list[Event]:
+    """The report of an end says that the attempt began, so its start need not travel in the same flush."""
+    ended = {(event.data.task_id, event.data.attempt) for event in events if isinstance(event.data, BuildDone)}
+    return [
+        event
+        for event in events
+        if not isinstance(event.data, TaskStarted) or (event.data.task_id, event.data.attempt) not in ended
+    ]

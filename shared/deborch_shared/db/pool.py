@@ -73,6 +73,10 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         )
 
 
+async def _keep_as_it_is(_: Connection) -> None:
+    """Spare the round trip that resets a session: no code here leaves settings, locks or listeners behind."""
+
+
 class Database:
     """A pool of connections to one database. Use as an async context manager."""
 
@@ -89,6 +93,7 @@ class Database:
                 min_size=self._sizes[0],
                 max_size=self._sizes[1],
                 init=_prepare,
+                reset=_keep_as_it_is,
                 command_timeout=60,
                 timeout=10,
                 server_settings={

@@ -10,13 +10,13 @@ from tests.unit.builder.fakes import build_task, files_below, noop, until
 from deborch_builder import journal
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import new_event
-from deborch_shared.events.model import BuildDone, CancelTask, Resources, TaskCreated, TaskRefused, TaskStarted
+from deborch_shared.events.model import BuildDone, CancelTask, Resources, TaskCreated, TaskRefused
 
 
-async def test_a_noop_is_started_and_done_when_its_batch_is_acknowledged(builder: Builder) -> None:
+async def test_a_noop_is_done_when_its_batch_is_acknowledged(builder: Builder) -> None:
     await builder.receive(noop(1), noop(2), noop(3))
-    assert [type(report) for report in builder.reports()] == [TaskStarted] * 3 + [BuildDone] * 3
-    assert len(builder.link.messages) == 2
+    assert [type(report) for report in builder.reports()] == [BuildDone] * 3
+    assert len(builder.link.messages) == 1
     assert all(report.succeeded for report in builder.reports(BuildDone))
 
 

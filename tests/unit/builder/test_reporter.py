@@ -47,16 +47,23 @@ async def test_what_gathers_during_a_confirm_travels_in_one_message_of_each_type
         reporter.submit(started(1))
         await link.publishing.wait()
         for task_id in range(2, 52):
-            reporter.submit(started(task_id), done(task_id))
+            reporter.submit(started(task_id))
         link.may_confirm.set()
         await reporter.report(done(1))
     assert [message.routing_key for message in link.messages] == ["task.started", "task.started", "build.done"]
-    assert [len(decode(one.body, one.content_type)) for one in link.messages] == [1, 50, 51]
+    assert [len(decode(one.body, one.content_type)) for one in link.messages] == [1, 50, 1]
+
+
+async def test_the_report_of_an_end_replaces_that_of_its_beginning(link, spool) -> None:
+    reporter = Reporter(link, spool, FakeClock())
+    async with running(reporter):
+        await reporter.report(started(1), done(1), started(2))
+    assert [(event.type, event.data.task_id) for event in link.events] == [("task.started", 2), ("build.done", 1)]
 
 
 async def test_no_attempt_ends_before_it_starts_whatever_the_order_of_the_reports(link, spool) -> None:
     reporter = Reporter(link, spool, FakeClock())
-    reporter.submit(done(1), started(2), done(2), TaskRefused(task_id=3, attempt=1, host="b1", reason="full"))
+    reporter.submit(done(1), started(2), done(4), TaskRefused(task_id=3, attempt=1, host="b1", reason="full"))
     async with running(reporter):
         await until(lambda: len(link.events) == 4)
     assert [event.type for event in link.events] == ["task.started", "task.refused", "build.done", "build.done"]
@@ -101,7 +108,7 @@ async def test_a_spooled_report_is_sent_by_the_next_process(link, tmp_path) -> N
     second = Reporter(link, Spool(tmp_path), FakeClock())
     async with running(second):
         assert await second.flushed(2)
-    assert [event.type for event in link.events] == ["task.started", "build.done"]
+    assert [event.type for event in link.events] == ["build.done"]
     assert not files_below(tmp_path)
 
 

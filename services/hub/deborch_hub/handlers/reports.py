@@ -15,11 +15,12 @@ from deborch_hub.domain.transitions import Move
 from deborch_hub.handlers.build_progress import advance_build, after_fetch, keep_artifacts
 from deborch_hub.handlers.context import Context
 from deborch_hub.handlers.ending import move_task
-from deborch_hub.handlers.unit_of_work import Work
+from deborch_hub.handlers.unit_of_work import SOURCE, Work
 from deborch_hub.store.queries import SQL
+from deborch_hub.store.records import make_records
 from deborch_shared.contract.states import BlockedReason, TaskKind, TaskState
 from deborch_shared.errors import DeborchError
-from deborch_shared.events import Event
+from deborch_shared.events import Event, new_event
 from deborch_shared.events.model import (
     BuildDone,
     TaskBlocked,
@@ -30,6 +31,7 @@ from deborch_shared.events.model import (
     TaskRunning,
     TaskStarted,
 )
+from deborch_shared.telemetry import current_traceparent
 
 _log = logging.getLogger(__name__)
 _stale = Counter("deborch_hub_stale_reports_total", "Reports of an attempt that is not the current one", ["type"])
@@ -51,24 +53,50 @@ async def apply_reports(context: Context, events: Sequence[Event]) -> None:
     """Apply a batch of task.started, task.refused and build.done, in that order for each task."""
     started = [event.data for event in events if isinstance(event.data, TaskStarted)]
     done = [event.data for event in events if isinstance(event.data, BuildDone)]
-    refused = [event.data for event in events if isinstance(event.data, TaskRefused)]
-    left = await _apply_in_bulk(context, started, done)
+    left = await _complete_noops(context, done)
+    ended = {(report.task_id, report.attempt) for report in done} - {(r.task_id, r.attempt) for r in left}
+    begun = [report for report in started if (report.task_id, report.attempt) not in ended]
+    if begun or left:
+        await _start(context, [*begun, *left])
     for report in left:
         await finish_attempt(context, report)
-    for refusal in refused:
-        await _apply_refusal(context, refusal)
+    for event in events:
+        if isinstance(event.data, TaskRefused):
+            await _apply_refusal(context, event.data)
 
 
-async def _apply_in_bulk(
-    context: Context, started: Sequence[TaskStarted], done: Sequence[BuildDone]
-) -> list[BuildDone]:
-    """Starts, and the ends of no-op tasks, in one transaction; gives the reports that need more."""
-    begun: list[TaskStarted | BuildDone] = [*started, *done]
-    simple = [report for report in done if report.succeeded and not report.artifacts]
-    finished: set[tuple[int, int]] = set()
+async def _complete_noops(context: Context, done: Sequence[BuildDone]) -> list[BuildDone]:
+    """Close in one statement what succeeded and has no results; gives the reports that need more than that."""
+    simple = {(report.task_id, report.attempt): report for report in done if report.succeeded and not report.artifacts}
+    if not simple:
+        return list(done)
+    parent = current_traceparent()
+    told = [
+        new_event(data, source=SOURCE, traceparent=parent)
+        for report in simple.values()
+        for data in (
+            TaskRunning(task_id=report.task_id, attempt=report.attempt, kind=TaskKind.NOOP.value, host=report.host),
+            TaskCompleted(task_id=report.task_id, attempt=report.attempt, kind=TaskKind.NOOP.value),
+        )
+    ]
+    transactions = context.transactions
+    records = await make_records(transactions.outbox_ids, told)
+    count = await context.database.fetchval(
+        SQL["complete_noops"], *_columns(list(simple.values())), *records.event_columns(), *records.message_columns()
+    )
+    if count != len(simple):
+        return list(done)
+    for task_id, _ in simple:
+        context.board.release(task_id)
+    transactions.committed(records.messages)
+    _ended.labels("completed").inc(count)
+    return [report for report in done if (report.task_id, report.attempt) not in simple]
+
+
+async def _start(context: Context, begun: Sequence[TaskStarted | BuildDone]) -> None:
+    """ASSIGNED -> RUNNING; a report of the end says that it began, too."""
     async with context.transactions.begin() as work:
-        rows = await work.connection.fetch(SQL["start_tasks"], *_columns(begun))
-        for row in rows:
+        for row in await work.connection.fetch(SQL["start_tasks"], *_columns(begun)):
             work.tell(
                 TaskRunning(
                     task_id=row["id"],
@@ -78,14 +106,6 @@ async def _apply_in_bulk(
                     host=row["host"],
                 )
             )
-        if simple:
-            for row in await work.connection.fetch(SQL["complete_noops"], *_columns(simple)):
-                finished.add((row["id"], row["attempt"]))
-                work.tell(TaskCompleted(task_id=row["id"], attempt=row["attempt"], kind=row["kind"]))
-    for task_id, _ in finished:
-        context.board.release(task_id)
-    _ended.labels("completed").inc(len(finished))
-    return [report for report in done if (report.task_id, report.attempt) not in finished]
 
 
 def _columns(reports: Sequence[TaskStarted | BuildDone]) -> tuple[list[int], list[int], list[str]]:

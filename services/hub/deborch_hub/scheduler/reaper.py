@@ -43,10 +43,11 @@ class Reaper:
         while True:
             try:
                 await is_connected()
-                if self._deaf:
+                was_deaf, self._deaf = self._deaf, False
+                if was_deaf:
                     await self._extend()
                 await self._expire_leases()
-                await self._lose_hosts()
+                await self._lose_hosts(tell=not was_deaf)
             except DeborchError as error:
                 if not error.temporary:
                     raise
@@ -59,8 +60,6 @@ class Reaper:
         await self._context.database.execute(
             SQL["extend_all_leases"], self._grace_s, leadership.epoch, leadership.holder
         )
-        await self._context.database.execute(SQL["hear_all_hosts"], self._grace_s - self._silent_after_s)
-        self._deaf = False
 
     async def _expire_leases(self) -> None:
         for row in await self._context.database.fetch(SQL["expired_tasks"]):
@@ -75,7 +74,8 @@ class Reaper:
             )
             await finish_attempt(self._context, report, fenced=True)
 
-    async def _lose_hosts(self) -> None:
+    async def _lose_hosts(self, *, tell: bool) -> None:
+        """Place nothing on silent hosts. After an outage of ours nobody is told: they may be heard the next moment."""
         leadership = self._context.leadership
         rows = await self._context.database.fetch(
             SQL["lose_silent_hosts"], self._silent_after_s, leadership.epoch, leadership.holder
@@ -85,5 +85,6 @@ class Reaper:
         async with self._context.transactions.begin() as work:
             for row in rows:
                 _log.warning("host %s is lost", row["name"])
-                work.tell(HostLost(host=row["name"], last_heartbeat_at=row["last_heartbeat_at"]))
+                if tell:
+                    work.tell(HostLost(host=row["name"], last_heartbeat_at=row["last_heartbeat_at"]))
         await refresh_board(self._context)

@@ -35,7 +35,3 @@ UPDATE host SET online = false
 WHERE online AND last_heartbeat_at < now() - $1::float8 * interval '1 second'
   AND EXISTS (SELECT FROM scheduler_lease WHERE epoch = $2 AND holder = $3 AND expires_at > clock_timestamp())
 RETURNING id, name, last_heartbeat_at
-
--- name: hear_all_hosts
--- After an outage of ours, silence so far is not the hosts' fault, nor are the next $1 seconds of it.
-UPDATE host SET last_heartbeat_at = now() + $1::float8 * interval '1 second' WHERE online

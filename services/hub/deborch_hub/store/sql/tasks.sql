@@ -112,20 +112,37 @@ WITH given AS (
 SELECT * FROM moved
 
 -- name: complete_noops
--- Hosts have finished no-op tasks: nothing else follows from these, so they are closed in bulk.
+-- Hosts have finished no-op tasks, from which nothing else follows: all of these are closed with their events and
+-- messages in one statement, or none is: none if one is no no-op, or is not that host's at that attempt any more.
 WITH given AS (
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[]) AS g(id, attempt, host)
+), ready AS (
+  SELECT task.id, task.state FROM task JOIN given USING (id) JOIN host ON host.id = task.host_id AND host.name = given.host
+  WHERE task.kind = 'noop' AND task.attempt = given.attempt AND task.state IN ('assigned', 'running')
+  FOR UPDATE OF task
+), go AS (
+  SELECT 1 WHERE (SELECT count(*) FROM ready) = cardinality($1::bigint[])
 ), moved AS (
-  UPDATE task SET state = 'completed', ended_at = now(), lease_until = NULL
-  FROM given JOIN host ON host.name = given.host
-  WHERE task.id = given.id AND task.attempt = given.attempt AND task.host_id = host.id AND task.state = 'running'
-    AND task.kind = 'noop'
-  RETURNING task.id, task.attempt, task.build_id, task.kind
+  UPDATE task SET state = 'completed', started_at = coalesce(task.started_at, now()), ended_at = now(),
+                  lease_until = NULL
+  FROM given WHERE task.id = given.id AND EXISTS (SELECT FROM go)
+  RETURNING task.id
 ), tried AS (
-  UPDATE attempt SET ended_at = now(), outcome = 'completed'
-  FROM moved WHERE attempt.task_id = moved.id AND attempt.attempt = moved.attempt
+  UPDATE attempt SET started_at = coalesce(attempt.started_at, now()), ended_at = now(), outcome = 'completed'
+  FROM given WHERE attempt.task_id = given.id AND attempt.attempt = given.attempt AND EXISTS (SELECT FROM go)
+), told AS (
+  INSERT INTO event (type, task_id, build_id, body)
+  SELECT e.* FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::text[]) AS e(type, task_id, build_id, body)
+  WHERE EXISTS (SELECT FROM go)
+    AND (e.type <> 'task.running' OR e.task_id IN (SELECT id FROM ready WHERE state = 'assigned'))
+), sent AS (
+  INSERT INTO outbox (id, exchange, routing_key, content_type, body)
+  OVERRIDING SYSTEM VALUE
+  SELECT m.* FROM unnest($8::bigint[], $9::text[], $10::text[], $11::text[], $12::bytea[])
+       AS m(id, exchange, routing_key, content_type, body)
+  WHERE EXISTS (SELECT FROM go)
 )
-SELECT * FROM moved
+SELECT count(*) FROM moved
 
 -- name: lock_task_for_report
 -- The task of a report, locked, if the attempt and the host are the current ones and it has not ended.
