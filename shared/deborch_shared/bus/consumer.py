@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from deborch_shared.bus.topology import QueueSpec
 from deborch_shared.errors import DeborchError
 from deborch_shared.events import CONTENT_TYPE, Event, decode
+from deborch_shared.telemetry import batch_span
 
 _log = logging.getLogger(__name__)
 _received = Counter("deborch_bus_events_received_total", "Events taken from a queue", ["queue"])
@@ -94,8 +96,11 @@ class BatchConsumer:
             await self._apply(readable)
 
     async def _apply(self, batch: Sequence[Delivery]) -> None:
+        events = [event for delivery in batch for event in delivery.events]
+        parents = (event.traceparent for event in events if event.traceparent)
         try:
-            await self._handle_with_retry([event for delivery in batch for event in delivery.events])
+            with batch_span(f"{self.spec.name} process", parents, kind=SpanKind.CONSUMER):
+                await self._handle_with_retry(events)
         except (AMQPError, ChannelInvalidStateError):
             raise
         except Exception as error:

@@ -9,6 +9,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
+from deborch_shared.telemetry import step_span
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 _STATEMENT_TIMEOUT = "30s"
@@ -131,25 +132,35 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One connection in a transaction: committed at the end, rolled back on any error."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        with step_span("postgresql transaction"):
+            async with self.connection() as connection, connection.transaction():
+                yield connection
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:  # noqa: ANN401
-        async with self.connection() as connection:
-            return list(await connection.fetch(query, *args))
+        with step_span(_name_of(query)):
+            async with self.connection() as connection:
+                return list(await connection.fetch(query, *args))
 
     async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:  # noqa: ANN401
-        async with self.connection() as connection:
-            return await connection.fetchrow(query, *args)
+        with step_span(_name_of(query)):
+            async with self.connection() as connection:
+                return await connection.fetchrow(query, *args)
 
     async def fetchval(self, query: str, *args: Any) -> Any:  # noqa: ANN401
-        async with self.connection() as connection:
-            return await connection.fetchval(query, *args)
+        with step_span(_name_of(query)):
+            async with self.connection() as connection:
+                return await connection.fetchval(query, *args)
 
     async def execute(self, query: str, *args: Any) -> str:  # noqa: ANN401
-        async with self.connection() as connection:
-            return str(await connection.execute(query, *args))
+        with step_span(_name_of(query)):
+            async with self.connection() as connection:
+                return str(await connection.execute(query, *args))
 
     async def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
         async with self.connection() as connection:
             await connection.executemany(query, rows)
+
+
+def _name_of(query: str) -> str:
+    """A named query begins with its name as a comment."""
+    return f"postgresql {query[3 : query.find(chr(10))]}" if query.startswith("-- ") else "postgresql"

@@ -21,6 +21,7 @@ from deborch_shared.http.call import NOBODY, Call, Route
 from deborch_shared.http.problem import from_http_exception, from_validation, problem_response
 from deborch_shared.ids import new_event_id
 from deborch_shared.security import PUBLIC, Permission, Principal, TokenVerifier
+from deborch_shared.telemetry import request_span
 
 _log = logging.getLogger(__name__)
 _requests = Counter("deborch_http_requests_total", "HTTP requests", ["method", "route", "status"])
@@ -60,13 +61,15 @@ def _aiohttp_path(path: str) -> str:
 
 def _pipeline(route: Route, verifier: TokenVerifier) -> AiohttpHandler:
     duration = _durations.labels(route.method, route.path)
+    span_name = f"{route.method} {route.path}"
 
     async def handle(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
         request_id = _request_id(request)
         try:
-            call = await _admit(route, verifier, request)
-            response = await route.handler(call)
+            with request_span(span_name, request.headers.get("traceparent", "")):
+                call = await _admit(route, verifier, request)
+                response = await route.handler(call)
             if route.method == "GET" and isinstance(response, web.Response):
                 _conditional(request, response)
         except DeborchError as error:

@@ -37,6 +37,25 @@ def current_traceparent() -> str:
 
 
 @contextmanager
+def request_span(name: str, traceparent: str = "") -> Iterator[Span]:
+    """A server span for one request: a child of the caller's span, or the root of a new trace."""
+    context = _propagator.extract({"traceparent": traceparent}) if traceparent else None
+    tracer = trace.get_tracer("deborch")
+    with tracer.start_as_current_span(name, context=context, kind=SpanKind.SERVER) as span:
+        yield span
+
+
+@contextmanager
+def step_span(name: str, *, kind: SpanKind = SpanKind.CLIENT) -> Iterator[None]:
+    """A span for one step of what is being traced; nothing where nothing is, so that polls start no traces."""
+    if not trace.get_current_span().is_recording():
+        yield
+        return
+    with trace.get_tracer("deborch").start_as_current_span(name, kind=kind):
+        yield
+
+
+@contextmanager
 def batch_span(name: str, traceparents: Iterable[str] = (), *, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[Span]:
     """A span over one batch, with a link to each distinct span that an item of it came from."""
     links = [Link(context) for parent in dict.fromkeys(traceparents) if (context := _context(parent))][:_MAX_LINKS]

@@ -20,6 +20,7 @@ from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import BuildRequested, TaskCreated
 from deborch_shared.ids import BuildId
 from deborch_shared.security import Principal
+from deborch_shared.telemetry import current_traceparent
 
 
 async def create_build(context: Context, command: BuildCreate, by: Principal, once: Idempotency | None) -> BuildId:
@@ -259,6 +260,7 @@ async def _add_task(
         requirement_id,
         priority,
         payload,
+        current_traceparent(),
     )
     work.tell(
         TaskCreated(task_id=task_id, build_id=build_id, kind=kind.value, architecture=architecture, state=state.value)

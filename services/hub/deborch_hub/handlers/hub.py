@@ -74,6 +74,7 @@ class Hub:
                     task.requirement_id,
                     task.priority,
                     task.payload,
+                    task.traceparent,
                 )
                 work.after_commit.append(lambda: self._context.board.waiting.add(task.requirement_id))
                 return task_id

@@ -18,6 +18,7 @@ from deborch_shared.contract.builds import TaskRef
 from deborch_shared.contract.states import TaskKind, TaskState
 from deborch_shared.events import Event, new_event
 from deborch_shared.events.model import AssignTask, Resources, TaskAssigned, TaskCreated
+from deborch_shared.telemetry import batch_span
 
 MAX_BATCH = 500
 
@@ -77,7 +78,9 @@ class Submissions:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            references = await self.write([waiting.task for waiting in batch])
+            parents = (waiting.task.traceparent for waiting in batch if waiting.task.traceparent)
+            with batch_span("hub.submit", parents):
+                references = await self.write([waiting.task for waiting in batch])
         except Exception as error:
             for waiting in batch:
                 if not waiting.done.done():
@@ -155,6 +158,7 @@ class Submissions:
             self._lease_s,
             content_types,
             message_bodies,
+            [task.traceparent for task in tasks],
         )
         if count != len(tasks):
             return False

@@ -7,15 +7,13 @@ from deborch_hub.handlers.heartbeats import apply_heartbeats
 from deborch_hub.handlers.reports import apply_reports
 from deborch_shared.bus import HUB_HEARTBEATS, HUB_REPORTS, Bus
 from deborch_shared.events import Event
-from deborch_shared.telemetry import batch_span
 
 
 def listen_to_builders(bus: Bus, context: Context) -> None:
     """Bind the handlers to the hub's queues on `bus`."""
 
     async def reports(events: Sequence[Event]) -> None:
-        with batch_span("hub.reports", (event.traceparent for event in events if event.traceparent)):
-            await apply_reports(context, events)
+        await apply_reports(context, events)
 
     async def heartbeats(events: Sequence[Event]) -> None:
         await apply_heartbeats(context, events)

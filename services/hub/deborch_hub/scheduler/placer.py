@@ -113,7 +113,7 @@ class Placer:
 
     async def _assign(self, chosen: Sequence[tuple[asyncpg.Record, HostSlot]]) -> bool:
         context = self._context
-        parents = (str(row["payload"].get("traceparent", "")) for row, _ in chosen)
+        parents = (row["traceparent"] for row, _ in chosen if row["traceparent"])
         with batch_span("scheduler.assign", parents) as span:
             span.set_attribute("deborch.batch.size", len(chosen))
             events, commands = self._tell(chosen)

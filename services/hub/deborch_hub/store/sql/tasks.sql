@@ -10,16 +10,17 @@ WITH lease AS (
 ), go AS (
   SELECT 1 WHERE $15::bigint IS NULL OR EXISTS (SELECT FROM lease)
 ), made AS (
-  INSERT INTO task (id, kind, architecture, label, requirement_id, priority, payload, host_id, state, attempt,
-                    lease_until, assigned_at)
+  INSERT INTO task (id, kind, architecture, label, requirement_id, priority, payload, host_id, traceparent, state,
+                    attempt, lease_until, assigned_at)
   OVERRIDING SYSTEM VALUE
-  SELECT g.id, g.kind, g.architecture, g.label, g.requirement_id, g.priority, g.payload::jsonb, g.host_id,
+  SELECT g.id, g.kind, g.architecture, g.label, g.requirement_id, g.priority, g.payload::jsonb, g.host_id, g.traceparent,
          CASE WHEN g.host_id IS NULL THEN 'free' ELSE 'assigned' END,
          CASE WHEN g.host_id IS NULL THEN 0 ELSE 1 END,
          CASE WHEN g.host_id IS NULL THEN NULL ELSE now() + $17::float8 * interval '1 second' END,
          CASE WHEN g.host_id IS NULL THEN NULL ELSE now() END
-  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::bigint[])
-       AS g(id, kind, architecture, label, requirement_id, priority, payload, host_id)
+  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::bigint[],
+              $20::text[])
+       AS g(id, kind, architecture, label, requirement_id, priority, payload, host_id, traceparent)
   WHERE EXISTS (SELECT FROM go)
   RETURNING id, host_id
 ), tried AS (
@@ -38,13 +39,14 @@ SELECT count(*) FROM made
 
 -- name: insert_task
 -- One task of a build.
-INSERT INTO task (id, build_id, kind, architecture, label, state, blocked_reason, requirement_id, priority, payload)
+INSERT INTO task (id, build_id, kind, architecture, label, state, blocked_reason, requirement_id, priority, payload,
+                  traceparent)
 OVERRIDING SYSTEM VALUE
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: free_tasks_of_classes
 -- The next FREE tasks of each requirement class that has room somewhere, best priority first.
-SELECT t.id, t.requirement_id, t.attempt, t.kind, t.build_id, t.architecture, t.payload
+SELECT t.id, t.requirement_id, t.attempt, t.kind, t.build_id, t.architecture, t.payload, t.traceparent
 FROM unnest($1::bigint[]) AS wanted(requirement_id)
 CROSS JOIN LATERAL (
   SELECT * FROM task WHERE state = 'free' AND requirement_id = wanted.requirement_id
