@@ -22,9 +22,10 @@ from deborch_shared.process import run
 PACKAGE = "hello"
 TARGET = "demo"
 _INSTALL = (
-    "apt-get update && apt-get install --yes --no-install-recommends hello && "
-    "apt-cache policy hello && hello && dpkg-query --show hello"
+    "apt-get update && apt-get install --yes --no-install-recommends hello/demo && "
+    "apt-cache policy hello && sha256sum /var/cache/apt/archives/hello_*.deb && hello"
 )
+"""`hello/demo`: the archive's own, though Debian has the same version."""
 _KEPT_LINES = 12
 
 
@@ -58,9 +59,9 @@ async def _show(stack: LocalStack, narrator: Narrator) -> None:
         narrator.heading("Installing it in a clean chroot, apt verifying the signature")
         with narrator.step("apt-get install from the archive"):
             said = await _install(session, stack, suite, architecture)
+            package = await _installed(session, said)
         for line in said:
             narrator.say(f"    {line}", style="bright_black")
-        package = await _published(session)
     narrator.summary("How long it took")
     _what_next(narrator, archive, package)
 
@@ -138,10 +139,21 @@ async def _install(session: Session, stack: LocalStack, suite: str, architecture
     return [line for line in lines if line.strip()][-_KEPT_LINES:]
 
 
-def _what_next(narrator: Narrator, archive: Archive, package: PackageEntry | None) -> None:
+async def _installed(session: Session, said: list[str]) -> PackageEntry:
+    """The package that apt has installed, which must be the one that we have published, bit by bit."""
+    package = await _published(session)
+    if package is None or not any(line.startswith(package.sha256) for line in said):
+        raise DeborchError(
+            ErrorCode.DIGEST_MISMATCH,
+            f"apt installed another {PACKAGE} than the one in the archive",
+            hint="`deborch archive packages demo` shows what is in there",
+        )
+    return package
+
+
+def _what_next(narrator: Narrator, archive: Archive, package: PackageEntry) -> None:
     narrator.heading("What you have now")
-    if package is not None:
-        narrator.say(f"  {package.package} {package.version} {package.architecture}, SHA-256 {package.sha256}")
+    narrator.say(f"  {package.package} {package.version} {package.architecture}, SHA-256 {package.sha256}")
     narrator.say(f"  in {archive.url}, signed by {archive.key_fingerprint}")
     narrator.heading("What to try next")
     for command, purpose in (
