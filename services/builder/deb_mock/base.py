@@ -16,7 +16,7 @@ from deb_mock import locks
 from deb_mock.base_recipe import BaseRecipe
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import HostApt, read_host_apt
-from deb_mock.model import Base, EngineConfig, LogSink
+from deb_mock.model import MAIN_ONLY, Base, EngineConfig, LogSink
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import remove_trees
@@ -47,8 +47,10 @@ class BaseStore:
         self._config = config
         self._directory = config.bases_dir
 
-    async def ensure(self, suite: str, architecture: str, on_log: LogSink) -> Base:
-        """The base of `suite` for `architecture`, made if there is none or it is too old.
+    async def ensure(
+        self, suite: str, architecture: str, on_log: LogSink, *, components: tuple[str, ...] = MAIN_ONLY
+    ) -> Base:
+        """The base of `suite` with `components` for `architecture`, made if there is none or it is too old.
 
         Raises:
             DeborchError: CHROOT_FAILED with the end of mmdebstrap's output, FETCH_FAILED if the archive cannot be
@@ -59,7 +61,8 @@ class BaseStore:
         recipe = BaseRecipe(
             suite=suite,
             architecture=architecture,
-            sources=host.archive(suite, self._config.mirror),
+            sources=host.archive(suite, self._config.mirror, components),
+            components=components,
             settings=host.settings,
             keyring=self._config.keyring,
             mmdebstrap=await _mmdebstrap_version(),
@@ -136,7 +139,7 @@ class BaseStore:
             sources = unfinished / "sources.list"
             sources.write_text(recipe.source_lines())
             await self._run_mmdebstrap(recipe, unfinished / "root", sources, on_log)
-            base = Base(name, recipe.suite, recipe.architecture, self._directory / name, made_at_s)
+            base = Base(name, recipe.suite, recipe.architecture, self._directory / name, made_at_s, recipe.components)
             _describe(base, unfinished / _DESCRIPTION)
             unfinished.rename(base.directory)
         except BaseException:
@@ -160,7 +163,11 @@ class BaseStore:
 
     async def _remove_older_than(self, base: Base) -> None:
         for other in self.all():
-            same = (other.suite, other.architecture) == (base.suite, base.architecture)
+            same = (other.suite, other.architecture, other.components) == (
+                base.suite,
+                base.architecture,
+                base.components,
+            )
             if same and other.made_at_s < base.made_at_s:
                 await self.remove(other)
 
@@ -173,7 +180,10 @@ class BaseStore:
         except FileNotFoundError:
             return None
         directory = path.parent
-        return Base(directory.name, content["suite"], content["architecture"], directory, content["made_at_s"])
+        components = tuple(content.get("components", MAIN_ONLY))
+        return Base(
+            directory.name, content["suite"], content["architecture"], directory, content["made_at_s"], components
+        )
 
     def _lock(self, suite_and_architecture: str) -> Path:
         return self._directory / f"{suite_and_architecture}.lock"
@@ -183,7 +193,12 @@ class BaseStore:
 
 
 def _describe(base: Base, path: Path) -> None:
-    content = {"suite": base.suite, "architecture": base.architecture, "made_at_s": base.made_at_s}
+    content = {
+        "suite": base.suite,
+        "architecture": base.architecture,
+        "components": base.components,
+        "made_at_s": base.made_at_s,
+    }
     path.write_text(json.dumps(content))
 
 

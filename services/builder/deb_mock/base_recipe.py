@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deb_mock.host_apt import AptSource
+from deb_mock.model import MAIN_ONLY
 from deborch_shared.sandbox.spec import IdRange
 
 BUILD_USER = "builder"
@@ -47,6 +48,7 @@ class BaseRecipe:
     keyring: Path
     mmdebstrap: str
     """Its version."""
+    components: tuple[str, ...] = MAIN_ONLY
 
     @property
     def packages(self) -> tuple[str, ...]:

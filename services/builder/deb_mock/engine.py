@@ -17,6 +17,7 @@ from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.dependencies import DependencyResolver
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import (
+    MAIN_ONLY,
     Base,
     BuildRequest,
     BuildResult,
@@ -62,7 +63,9 @@ class Engine:
             bases = await self._bases.recover()
         return Recovered(tuple(found.name for found in sandboxes), bases)
 
-    async def ensure_base(self, suite: str, architecture: str, *, on_log: LogSink) -> Base:
+    async def ensure_base(
+        self, suite: str, architecture: str, *, components: tuple[str, ...] = MAIN_ONLY, on_log: LogSink
+    ) -> Base:
         """The base of `suite`, made now if need be (about half a minute).
 
         Raises:
@@ -70,7 +73,7 @@ class Engine:
         """
         require_root()
         with _plain_failures():
-            base = await self._bases.ensure(suite, architecture, on_log)
+            base = await self._bases.ensure(suite, architecture, on_log, components=components)
             await self._buildroots.probe(base, on_log)
         return base
 
@@ -102,7 +105,9 @@ class Engine:
         fetch.check(request)
         results = ResultDirectory(request.result_dir)
         async with self._working(request.fetch_id, results, (), request.timeout_s):
-            base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
+            base = await self.ensure_base(
+                request.suite, request.architecture, components=request.components, on_log=on_log
+            )
             with self._bases.in_use(base):
                 result = await self._sources.fetch(base, request, results, on_log)
         return result
@@ -185,7 +190,9 @@ class Engine:
                 request.dsc, directory=request.source_dir, keyring=self._config.source_keyring
             )
         with steps.stage(Stage.BASE):
-            base = await self.ensure_base(request.suite, request.architecture, on_log=steps.log)
+            base = await self.ensure_base(
+                request.suite, request.architecture, components=request.components, on_log=steps.log
+            )
         with self._bases.in_use(base):
             with steps.stage(Stage.DEPENDENCIES):
                 dependencies = await self._dependencies.provide(base, package, request, steps)

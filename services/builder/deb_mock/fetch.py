@@ -63,8 +63,8 @@ class SourceFetcher:
     async def _read_index(self, sandbox: Sandbox, base: Base, steps: Steps) -> None:
         host = await read_host_apt()
         lines = (
-            f"deb-src [signed-by={self._config.keyring}] {source.uri} {source.suite} main\n"
-            for source in host.archive(base.suite, self._config.mirror)
+            f"deb-src [signed-by={self._config.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
+            for source in host.archive(base.suite, self._config.mirror, base.components)
         )
         put_file(sandbox, _SOURCES_FILE, "".join(lines).encode())
         only = ["-o", f"Dir::Etc::SourceList={WORKSPACE}/{_SOURCES_FILE}", "-o", "Dir::Etc::SourceParts=-"]

@@ -41,7 +41,7 @@ class HostApt:
     sources: tuple[AptSource, ...]
     settings: Mapping[str, str]
 
-    def archive(self, suite: str, mirror: str | None) -> tuple[AptSource, ...]:
+    def archive(self, suite: str, mirror: str | None, components: tuple[str, ...] = ("main",)) -> tuple[AptSource, ...]:
         """The sources of `suite` for a base.
 
         With `mirror`, only the suite itself on it. Without, what the host uses for its own suite, its updates and
@@ -51,14 +51,14 @@ class HostApt:
             DeborchError: INVALID_SETTING if the host has no Debian archive among its sources.
         """
         if mirror is not None:
-            return (AptSource(mirror, suite, ("main",)),)
+            return (AptSource(mirror, suite, components),)
         debian = [source for source in self.sources if source.may_be_debian()]
         own = [source for source in debian if source.suite in (suite, f"{suite}-updates", f"{suite}-security")]
         if any(source.suite == suite for source in own):
-            return tuple(AptSource(source.uri, source.suite, ("main",)) for source in own)
+            return tuple(AptSource(source.uri, source.suite, components) for source in own)
         for source in debian:
             if source.suite == self.codename or source.signed_by:
-                return (AptSource(source.uri, suite, ("main",)),)
+                return (AptSource(source.uri, suite, components),)
         raise failure(
             FailureClass.CHROOT,
             ErrorCode.INVALID_SETTING,

@@ -16,6 +16,7 @@ BuildMode = Literal["any+all", "any", "all"]
 
 DEFAULT_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _DAY_S = 86_400.0
+MAIN_ONLY: tuple[str, ...] = ("main",)
 _DEFAULT_LOG_LIMIT_BYTES = 256 << 20
 _DEFAULT_TIMEOUT_S = 6 * 3600.0
 
@@ -114,6 +115,8 @@ class BuildRequest:
     profiles: tuple[str, ...] = ()
     build_options: tuple[str, ...] = ()
     """Words for DEB_BUILD_OPTIONS, such as nocheck."""
+    components: tuple[str, ...] = MAIN_ONLY
+    """Of the suite, for build dependencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ class FetchRequest:
     architecture: str
     result_dir: Path
     timeout_s: float = 600.0
+    components: tuple[str, ...] = MAIN_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,7 @@ class Base:
     directory: Path
     made_at_s: float
     """Seconds since the epoch."""
+    components: tuple[str, ...] = MAIN_ONLY
 
     @property
     def root(self) -> Path:

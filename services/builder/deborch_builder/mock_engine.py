@@ -52,6 +52,7 @@ class MockEngine:
             source_dir=order.dsc.parent,
             suite=order.suite,
             architecture=order.architecture,
+            components=order.components,
             result_dir=order.result_dir,
             mode=order.mode,
             extra_sources=tuple(ExtraRepository(one.name, one.sources) for one in order.repositories),
@@ -74,6 +75,7 @@ class MockEngine:
             version=order.version,
             suite=order.suite,
             architecture=order.architecture,
+            components=order.components,
             result_dir=order.result_dir,
         )
         result = await self._engine.fetch_source(request, on_log=on_log)

@@ -50,7 +50,9 @@ def build_application(
     app[ROUTES] = list(routes)
     app.on_response_prepare.append(_before_headers)
     for route in (*routes, *_OPERATIONS):
-        app.router.add_route(route.method, _aiohttp_path(route.path), _pipeline(route, verifier), name=None)
+        methods = (route.method, "HEAD") if route.answers_head else (route.method,)
+        for method in methods:
+            app.router.add_route(method, _aiohttp_path(route.path), _pipeline(route, verifier), name=None)
     return app
 
 

@@ -72,6 +72,8 @@ class Route:
     request_headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that the operation reads: name -> what it is for."""
     errors: Sequence[ErrorCode] = ()
+    answers_head: bool = False
+    """A GET that may be asked with HEAD: for files, never for streams."""
 
 
 def respond(

@@ -66,6 +66,7 @@ def test_another_suite_is_looked_for_on_the_hosts_archive(host):
 
 
 def test_a_mirror_that_is_given_overrides_everything(host):
+    assert {s.components for s in host.archive("bookworm", None, ("main", "contrib"))} == {("main", "contrib")}
     assert host.archive("bookworm", "http://other.example.org/") == (
         AptSource("http://other.example.org/", "bookworm", ("main",)),
     )

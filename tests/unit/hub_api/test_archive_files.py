@@ -153,3 +153,10 @@ async def test_the_sources_file_is_served_to_those_who_may_read_archives(hub, cl
     hub.database.answers["read_archive_totals"] = [{"packages": 1, "sources": 1, "size_bytes": 5}]
     response = await client.get("/api/v1/archives/bookworm/sources")
     assert (response.status, response.content_type, await response.text()) == (200, "text/plain", "bookworm.sources")
+
+
+async def test_a_file_can_be_asked_for_with_head(client):
+    response = await client.head("/archives/bookworm/dists/bookworm/InRelease")
+    assert response.status == 200
+    assert int(response.headers["Content-Length"]) > 0
+    assert await response.read() == b""

@@ -45,6 +45,7 @@ class ArchiveFileRoutes:
                 content_type="application/octet-stream",
                 request_headers={"If-Modified-Since": "The date of the copy that is known", **RANGE_HEADERS},
                 errors=(ErrorCode.NOT_FOUND, ErrorCode.UNSAFE_PATH, ErrorCode.RANGE_NOT_SATISFIABLE),
+                answers_head=True,
             ),
         ]
 
