@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from deborch_cli.local.rabbitmq_files import RabbitMQFiles, find_or_unpack
 from deborch_shared.errors import DeborchError
 
 T = TypeVar("T")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A background shell ignores SIGINT and children inherit that; tests send it to programs as Ctrl-C would."""
+
 SETUP_HINT = "bin/test --setup-only installs what the tests need"
 
 

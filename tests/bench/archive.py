@@ -234,7 +234,7 @@ def main() -> int:
     options = parser.parse_args()
     sizes, rounds = ((1_000, 5_000), 2) if options.quick else ((1_000, BAR_PACKAGES), 5)
     with tempfile.TemporaryDirectory(prefix="deborch-bench-", dir=options.work) as work:
-        figures = asyncio.run(run(sizes, rounds, Path(work), lambda size: print(f"{size:,} packages done")))  # noqa: T201
+        figures = asyncio.run(run(sizes, rounds, Path(work), lambda size: print(f"{size:,} packages done")))
     return 0 if publish(figures, options.output, "Archive: one package added") else 1
 
 

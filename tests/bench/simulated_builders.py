@@ -14,7 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +76,12 @@ def sending_to(path: Path | None) -> Iterator[StartSink | None]:
         yield None
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.connect(str(path))
-        yield lambda task_id: sender.send(f"{task_id} {time.perf_counter()!r}".encode())
+
+        def send(task_id: int) -> None:
+            with suppress(FileNotFoundError, ConnectionRefusedError):  # nobody reads now
+                sender.sendto(f"{task_id} {time.perf_counter()!r}".encode(), str(path))
+
+        yield send
 
 
 class Fleet:
@@ -131,7 +135,7 @@ class Fleet:
 
     async def _announce(self) -> None:
         await self._bus.wait_connected()
-        print("READY", flush=True)  # noqa: T201 - what the bench waits for
+        print("READY", flush=True)
 
 
 def main() -> None:

@@ -18,6 +18,10 @@ class FakeClock:
     """Starts a little before the real time, so that tokens verify now, and moves only when told to."""
 
     def __init__(self) -> None:
+        self.set_to_now()
+
+    def set_to_now(self) -> None:
+        """Start again: a clock made when tests were collected may be far behind when they run."""
         self._now = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=300)
         self._monotonic_s = 1_000.0
 

@@ -12,7 +12,8 @@ from deborch_auth.handlers.tokens import issue_token
 from deborch_shared.http import Route, build_application
 from deborch_shared.security import PUBLIC, ROLES, Permission, Role, TokenVerifier
 
-AUTH = make_auth(FakeStore(), FakeClock())
+CLOCK = FakeClock()
+AUTH = make_auth(FakeStore(), CLOCK)
 TABLE = routes(AUTH)
 GUARDED = [route for route in TABLE if route.needs is not PUBLIC]
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "permissions.md"
@@ -24,6 +25,7 @@ def name_of(route: Route) -> str:
 
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient]:
+    CLOCK.set_to_now()
     app = build_application(TABLE, verifier=TokenVerifier(lambda: key_set(AUTH)), ready_checks={})
     async with TestClient(TestServer(app)) as client:
         yield client

@@ -79,8 +79,8 @@ def errors_page() -> str:
     return (
         "# Errors\n\nOver HTTP an error is problem+json (RFC 9457): `code` is stable and what programs match on, "
         "`detail` says what happened,\n`hint` what to do next, `request_id` finds it in the logs. "
-        "The command line prints the same and leaves with an exit code.\nTemporary ones may go away by themselves; over HTTP they carry "
-        "`Retry-After`.\n\n"
+        "The command line prints the same and leaves with an exit code.\n"
+        "Temporary ones may go away by themselves; over HTTP they carry `Retry-After`.\n\n"
         "| code | HTTP status | exit code | temporary | meaning |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
