@@ -14,10 +14,10 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured value. `bar` says in words what it has to be, `holds` whether it is."""
+    """One measured value, None if it could not be. `bar` says in words what it has to be, `holds` whether it is."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
     bar: str | None = None
     holds: bool | None = None
@@ -38,6 +38,7 @@ def publish(figures: Sequence[Figure], file: Path, title: str) -> bool:
     table = Table("figure", "value", "bar", "", title=title)
     for figure in figures:
         mark = {True: "[green]holds", False: "[red]missed", None: ""}[figure.holds]
-        table.add_row(figure.name, f"{figure.value:,.3f} {figure.unit}", figure.bar or "", mark)
+        value = "not measured" if figure.value is None else f"{figure.value:,.3f} {figure.unit}"
+        table.add_row(figure.name, value, figure.bar or "", mark)
     Console().print(table, f"written to {file}")
     return all(figure.holds is not False for figure in figures)
