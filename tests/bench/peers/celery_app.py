@@ -4,12 +4,12 @@ import os
 
 from celery import Celery
 
+RPC = os.environ["BENCH_RESULTS"].startswith("rpc")
+
 app = Celery("bench", broker=os.environ["BENCH_BROKER"], backend=os.environ["BENCH_RESULTS"])
 app.conf.update(
     task_acks_late=True,
-    result_persistent=True,
     broker_transport_options={"confirm_publish": True},
-    worker_prefetch_multiplier=8,
     task_default_queue=f"celery-{os.environ['BENCH_RESULTS'].split(':')[0].split('+')[0]}",
     worker_hijack_root_logger=False,
 )

@@ -5,7 +5,7 @@ import socket
 
 from taskiq_aio_pika import AioPikaBroker
 
-broker = AioPikaBroker(os.environ["BENCH_BROKER"], qos=100)
+broker = AioPikaBroker(os.environ["BENCH_BROKER"])
 _done = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
 
