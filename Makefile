@@ -23,10 +23,10 @@ test:
 	./bin/test
 
 bench:
-	$(PYTHON) -m tests.bench
+	./bin/bench
 
 bench-quick:
-	$(PYTHON) -m tests.bench --quick
+	./bin/bench --quick
 
 docs:
 	.venv/bin/mkdocs build --strict --site-dir build/docs

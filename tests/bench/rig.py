@@ -154,12 +154,20 @@ async def simulated_builders(rig: Rig) -> AsyncIterator[None]:
 @asynccontextmanager
 async def workers(rig: Rig, systems: Sequence[System]) -> AsyncIterator[None]:
     """The peers' workers, each with the defaults that its own documentation starts it with."""
-    with (rig.directory / "procrastinate-schema.log").open("wb") as log:
+    said = rig.directory / "procrastinate-schema.log"
+    with said.open("wb") as output:
         schema = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *_PROCRASTINATE, "schema", "--apply", env=rig.environment, stdout=log, stderr=log
+            sys.executable,
+            "-m",
+            *_PROCRASTINATE,
+            "schema",
+            "--apply",
+            env=rig.environment,
+            stdout=output,
+            stderr=output,
         )
     if await schema.wait() != 0:
-        raise RuntimeError(f"Procrastinate's schema could not be made: {Path(log.name).read_text()[-2000:]}")
+        raise RuntimeError(f"Procrastinate's schema could not be made: {said.read_text()[-2000:]}")
     async with AsyncExitStack() as stack:
         for number, system in enumerate(systems):
             log = rig.directory / f"worker-{number}.log"
