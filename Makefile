@@ -1,5 +1,4 @@
-# What developers run. bin/test --setup-only makes .venv first.
-PYTHON := .venv/bin/python
+# What developers run. bin/test --setup-only makes .venv first; bench sets up for itself.
 # any uv will do: it is needed for `make lock` only
 UV ?= uv
 # no index and no host name is written: each machine uses the index that its own pip is set up with

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,8 +37,32 @@ def publish(figures: Sequence[Figure], file: Path, title: str) -> bool:
     file.write_text(json.dumps({"figures": [asdict(figure) for figure in figures]}, indent=2) + "\n")
     table = Table("figure", "value", "bar", "", title=title)
     for figure in figures:
-        mark = {True: "[green]holds", False: "[red]missed", None: ""}[figure.holds]
-        value = "not measured" if figure.value is None else f"{figure.value:,.3f} {figure.unit}"
-        table.add_row(figure.name, value, figure.bar or "", mark)
+        table.add_row(*_row(figure))
     Console().print(table, f"written to {file}")
     return all(figure.holds is not False for figure in figures)
+
+
+def summarise(reports: Path, seconds: Mapping[str, float]) -> bool:
+    """Show every bar of the benches, which took `seconds`; True if each bench has its figures and every bar holds."""
+    table = Table("bench", "figure", "value", "bar", "", title="Bars")
+    all_hold = True
+    for name in seconds:
+        file = reports / f"{name}.json"
+        if not file.exists():
+            all_hold = False
+            table.add_row(name, "did not come to its end", "", "", "[red]missed")
+            continue
+        for figure in (Figure(**content) for content in json.loads(file.read_text())["figures"]):
+            all_hold = all_hold and figure.holds is not False
+            if figure.bar is not None:
+                table.add_row(name, *_row(figure))
+        table.add_section()
+    took = ", ".join(f"{name} {taken_s:.0f} s" for name, taken_s in seconds.items())
+    Console().print(table, f"took {took}")
+    return all_hold
+
+
+def _row(figure: Figure) -> tuple[str, str, str, str]:
+    value = "not measured" if figure.value is None else f"{figure.value:,.3f} {figure.unit}"
+    mark = {True: "[green]holds", False: "[red]missed", None: ""}[figure.holds]
+    return figure.name, value, figure.bar or "", mark

@@ -18,6 +18,7 @@ _UID = 59_001
 _FIRST_SUBID = 1_910_000_000
 _SUBIDS = 65_536
 """Above what systemd and subuid(5) give out, and not where the engine has its own."""
+_MADE_BY_SBUILD = "sbuild-build-depends-"
 
 _CONFIG = """\
 $chroot_mode = 'unshare';
@@ -34,6 +35,7 @@ $run_lintian = 0;
 $run_piuparts = 0;
 $run_autopkgtest = 0;
 $build_arch_all = 1;
+$nolog = 1;
 1;
 """
 
@@ -93,8 +95,8 @@ class Sbuild:
                 await asyncio.to_thread(shutil.rmtree, left)
 
     def archives(self) -> set[str]:
-        """The .debs that it has."""
-        return {path.name for path in self._archives.glob("*.deb")}
+        """The .debs that it has, but for the one that it makes itself."""
+        return {path.name for path in self._archives.glob("*.deb") if not path.name.startswith(_MADE_BY_SBUILD)}
 
 
 async def _add_user(home: Path) -> None:
