@@ -5,10 +5,13 @@ Tables on the screen, build/bench/*.json for programs. The exit code is 1 if a b
 
 import argparse
 import asyncio
+import fcntl
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench import archive, build, lifecycle
@@ -38,6 +41,18 @@ ALL = ("lifecycle", "archive", "build")
 """Without --only; idle is a part of lifecycle."""
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One bench at a time on a machine: two would measure each other."""
+    with Path(tempfile.gettempdir(), "deborch-bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting until another bench on this machine has ended", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def run_each(names: Sequence[str], *, quick: bool) -> bool:
     """One process a bench, so that one that breaks does not take the others along."""
     seconds = {}
@@ -56,7 +71,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=BENCHES, default=ALL, metavar="NAME", help=", ".join(BENCHES))
     options = parser.parse_args()
     if len(options.only) == 1:
-        return 0 if BENCHES[options.only[0]](options.quick) else 1
+        with alone():
+            return 0 if BENCHES[options.only[0]](options.quick) else 1
     return 0 if run_each(options.only, quick=options.quick) else 1
 
 

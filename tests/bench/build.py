@@ -1,8 +1,8 @@
 """A clean buildroot, and a whole build of `hello`, beside tuned sbuild and bare dpkg-buildpackage.
 
-Everything happens in a mount namespace of its own, so that tmpfs, chroots and sbuild's user are gone with it however
-it ends. All builds have the same base, the same jobs, the network's answers at hand, and run one after the other in
-interleaved rounds. Needs root. Run alone: `python -m tests.bench.build [--quick]`.
+Everything happens in mount and pid namespaces of its own, so that tmpfs, chroots, builds and sbuild's user are gone
+with it however it ends. All builds have the same base and jobs and fetch nothing; rounds are interleaved. Needs root.
+Run alone: `python -m tests.bench.build [--quick]`.
 """
 
 import asyncio
@@ -37,7 +37,18 @@ BUILDROOTS = 20
 ROUNDS = 3
 READY_BAR_S = 0.15
 BUILD_BAR = 0.75
-_PRIVATE = "--in-private-namespace"
+_PRIVATE = "--in-private-namespaces"
+_ENDED_WITH_US = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 _SCRATCH_BYTES = 4 << 30
 
 
@@ -202,11 +213,11 @@ def main(quick: bool) -> bool:
     if os.geteuid() != 0:
         print("builds need root: buildroots and chroots are mounts and namespaces; run bin/bench as root")
         return False
-    within = ["unshare", "--mount", "--", sys.executable, "-m", "tests.bench.build", _PRIVATE]
-    return subprocess.run([*within, *(["--quick"] if quick else [])], check=False).returncode == 0
+    command = [sys.executable, "-m", "tests.bench.build", _PRIVATE, *(["--quick"] if quick else [])]
+    return subprocess.run([*_ENDED_WITH_US, *command], check=False).returncode == 0
 
 
-def _main_in_private_namespace(quick: bool) -> bool:
+def _main_in_private_namespaces(quick: bool) -> bool:
     with tempfile.TemporaryDirectory(prefix="deborch-bench-") as name:
         work = Path(name)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SCRATCH_BYTES},mode=755", "tmpfs", name], check=True)
@@ -218,5 +229,5 @@ def _main_in_private_namespace(quick: bool) -> bool:
 
 
 if __name__ == "__main__":
-    begin = _main_in_private_namespace if _PRIVATE in sys.argv else main
+    begin = _main_in_private_namespaces if _PRIVATE in sys.argv else main
     sys.exit(0 if begin("--quick" in sys.argv) else 1)
