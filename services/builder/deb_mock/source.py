@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from deb_mock.failures import FailureClass, failure, failures_are
-from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.source_signatures import check_source_signature
 from deborch_shared.sources import MAX_DSC_BYTES, SourceDescription, SourceFile, check_file_name, parse_dsc
 
 _CHUNK_BYTES = 1 << 20
@@ -30,7 +30,7 @@ class SourcePackage:
     async def read(cls, dsc: Path, *, directory: Path | None = None, keyring: Path | None = None) -> Self:
         """Parse `dsc` and verify size and SHA-256 of every file that it names, in `directory` or beside it.
 
-        With `keyring`, an absolute path, the .dsc must carry a good signature by a key in it.
+        With `keyring` the .dsc must carry a good signature by a key in it.
 
         Raises:
             DeborchError: INVALID_SOURCE, UNSAFE_PATH, DIGEST_MISMATCH or INVALID_SIGNATURE, each naming the file.
@@ -40,7 +40,7 @@ class SourcePackage:
             text = await asyncio.to_thread(_read_dsc, dsc)
             package = cls(dsc, text, parse_dsc(text, file_name=dsc.name), directory or dsc.parent)
             if keyring is not None:
-                await _verify_signature(package, keyring)
+                await check_source_signature(text, keyring, file_name=dsc.name)
             await asyncio.to_thread(package._verify_files)
             return package
 
@@ -96,23 +96,6 @@ def _read_dsc(path: Path) -> bytes:
             f"{path} cannot be read: {error.strerror}",
             hint="give the path of a .dsc file",
         ) from error
-
-
-async def _verify_signature(package: SourcePackage, keyring: Path) -> None:
-    if not package.description.is_signed:
-        raise DeborchError(
-            ErrorCode.INVALID_SIGNATURE,
-            f"{package.dsc.name} is not signed, and the policy asks for a signature",
-            hint=f"sign it with debsign by a key in {keyring}",
-        )
-    checked = await process.run(["gpgv", "--keyring", str(keyring), "-"], stdin=package.text, timeout_s=60, check=False)
-    if checked.returncode != 0:
-        raise DeborchError(
-            ErrorCode.INVALID_SIGNATURE,
-            f"{package.dsc.name} has no good signature by a key in {keyring}: "
-            f"{checked.output.decode('utf-8', 'replace').strip()[-400:]}",
-            hint="sign it with a key of the keyring, or add the signer's key to it",
-        )
 
 
 def _wrong(file: SourceFile, how: str) -> DeborchError:

@@ -28,6 +28,8 @@ class HubSettings(ServiceSettings, ListenSettings, BrokerSettings):
     build_memory_bytes: int = Field(1 << 30, ge=0, description="Memory that a build asks of a host.")
     build_disk_bytes: int = Field(2 << 30, ge=0, description="Disk that a build asks of a host.")
     build_timeout_s: float = Field(4 * 3600.0, gt=0, description="Seconds after which a build is ended.")
-    source_keyring: Path | None = Field(None, description="Keys that may sign a .dsc where a target asks for one.")
+    source_keyring: Path | None = Field(
+        None, description="Keys that may sign a .dsc where a target asks for it; binary or armoured."
+    )
     keep_snapshots: int | None = Field(None, ge=1, description="Snapshots kept of each archive; unset: all.")
     keep_events_s: float = Field(30 * 86400.0, gt=0, description="Seconds that events can be resumed from.")

@@ -1,33 +1,11 @@
 """Signatures of .dsc files, checked by the real gpgv."""
 
-import subprocess
-
 import pytest
 from tests.integration.deb_mock.tiny_source import make_source
+from tests.openpgp import Signer
 
 from deb_mock.source import SourcePackage
 from deborch_shared.errors import DeborchError, ErrorCode
-
-
-class Signer:
-    """A key of its own."""
-
-    def __init__(self, home) -> None:
-        home.mkdir(mode=0o700)
-        self._home = home
-        self.gpg("--quick-generate-key", f"{home.name}@example.org", "ed25519", "sign", "never")
-        self.keyring = home / "keyring.gpg"
-        self.keyring.write_bytes(self.gpg("--export"))
-
-    def gpg(self, *arguments: str):
-        command = ["gpg", "--batch", "--homedir", str(self._home), "--passphrase", "", *arguments]
-        return subprocess.run(command, check=True, capture_output=True).stdout
-
-    def sign(self, path):
-        path.write_bytes(self.gpg("--clear-sign", "--output", "-", str(path)))
-
-    def close(self):
-        subprocess.run(["gpgconf", "--homedir", self._home, "--kill", "all"], check=True)
 
 
 @pytest.fixture
@@ -69,12 +47,44 @@ async def test_a_changed_text_under_a_good_signature_is_refused(signers, dsc):
     assert caught.value.code is ErrorCode.INVALID_SIGNATURE
 
 
-async def test_what_stands_around_the_signed_text_is_not_read(signers, dsc):
+@pytest.mark.parametrize(
+    "together",
+    [
+        lambda evil, signed: evil + b"\n" + signed,
+        lambda evil, signed: signed + b"\n" + evil,
+        lambda evil, signed: b"\n" + signed,
+        lambda evil, signed: signed.replace(b"\n\n", b"\n \n" + evil + b"\n\n", 1),
+        lambda evil, signed: signed.replace(b"\n-----BEGIN PGP SIGNATURE", evil + b"\n-----BEGIN PGP SIGNATURE"),
+        lambda evil, signed: signed + signed,
+    ],
+    ids=["before", "after", "blank line before", "in the armour headers", "at the end of the text", "twice"],
+)
+async def test_a_good_signature_does_not_vouch_for_text_around_what_was_signed(signers, dsc, together):
+    known, _ = signers
+    evil = dsc.read_bytes().replace(b"Version: 1.0", b"Version: 9.0")
+    known.sign(dsc)
+    dsc.write_bytes(together(evil, dsc.read_bytes()))
+    with pytest.raises(DeborchError) as caught:
+        await SourcePackage.read(dsc, keyring=known.keyring)
+    assert caught.value.code is ErrorCode.INVALID_SIGNATURE
+
+
+async def test_a_keyring_may_be_armoured_and_hold_several_blocks(signers, dsc):
+    known, stranger = signers
+    armoured = known.keyring.with_name("keyring.asc")
+    armoured.write_bytes(stranger.gpg("--armor", "--export") + known.gpg("--armor", "--export"))
+    known.sign(dsc)
+    assert (await SourcePackage.read(dsc, keyring=armoured)).description.is_signed
+
+
+@pytest.mark.parametrize("content", [None, b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nnonsense!\n", b"", b"rubbish"])
+async def test_a_keyring_that_cannot_be_used_is_an_error_that_names_it(signers, dsc, tmp_path, content):
     known, _ = signers
     known.sign(dsc)
-    dsc.write_bytes(b"Source: evil\nVersion: 9\n\n" + dsc.read_bytes() + b"\nSource: evil\n")
-    try:
-        package = await SourcePackage.read(dsc, keyring=known.keyring)
-    except DeborchError:
-        return
-    assert package.description.name == "tiny"
+    keyring = tmp_path / "broken.gpg"
+    if content is not None:
+        keyring.write_bytes(content)
+    with pytest.raises(DeborchError) as caught:
+        await SourcePackage.read(dsc, keyring=keyring)
+    assert caught.value.code is ErrorCode.INVALID_SIGNATURE
+    assert str(keyring) in caught.value.message

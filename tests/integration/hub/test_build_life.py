@@ -229,14 +229,3 @@ async def test_a_build_that_cannot_be_made_leaves_nothing_behind(
     assert await replica.database.fetchval("SELECT count(*) FROM build") == 0
     assert await replica.database.fetchval("SELECT count(*) FROM task") == 0
     assert await replica.database.fetchval("SELECT count(*) FROM event WHERE type = 'build.requested'") == 0
-
-
-async def test_a_signature_is_asked_for_where_the_target_says_so(start_replica: StartReplica, tmp_path: Path) -> None:
-    replica = await ready(start_replica)
-    await replica.hub.create_target(
-        TargetCreate(name="strict", suite="bookworm", architectures=("amd64",), require_signature=True), ADMIN
-    )
-    made = await source(replica, tmp_path, "tiny", "1.0")
-    with pytest.raises(DeborchError) as refused:
-        await replica.hub.create_build(BuildCreate(target="strict", dsc=made.dsc, files=made.files), ADMIN, None)
-    assert refused.value.code is ErrorCode.INVALID_SIGNATURE

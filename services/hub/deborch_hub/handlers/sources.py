@@ -9,7 +9,7 @@ from deborch_shared.contract.builds import UploadedFile
 from deborch_shared.db import Connection
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.ids import Sha256
-from deborch_shared.process import run
+from deborch_shared.source_signatures import check_source_signature
 from deborch_shared.sources import MAX_DSC_BYTES, SourceDescription, parse_dsc
 from deborch_shared.versions import sort_key
 
@@ -78,16 +78,8 @@ async def require_signature(context: Context, source: UploadedSource) -> None:
             "this target takes signed sources only, and the hub has no keyring to check them with",
             hint="set DEBORCH_HUB_SOURCE_KEYRING to a keyring file",
         )
-    path = context.blobs.path_of(Sha256(source.dsc.sha256))
-    checked = await run(
-        ["gpgv", "--quiet", "--keyring", str(context.source_keyring), str(path)], timeout_s=30, check=False
-    )
-    if checked.returncode != 0:
-        raise DeborchError(
-            ErrorCode.INVALID_SIGNATURE,
-            f"{source.dsc.name} is not signed by a key that this target trusts",
-            hint="sign it with `debsign`, or ask an admin to add your key to the source keyring",
-        )
+    raw = context.blobs.path_of(Sha256(source.dsc.sha256)).read_bytes()
+    await check_source_signature(raw, context.source_keyring, file_name=source.dsc.name)
 
 
 async def store_source(connection: Connection, source: UploadedSource) -> int:
