@@ -6,9 +6,9 @@ Tables on the screen, build/bench/*.json for programs. The exit code is 1 if a b
 import argparse
 import asyncio
 import fcntl
+import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,14 +43,19 @@ ALL = ("lifecycle", "archive", "build")
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One bench at a time on a machine: two would measure each other."""
-    with Path(tempfile.gettempdir(), "deborch-bench.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("waiting until another bench on this machine has ended", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    """One bench at a time: two would measure each other. The lock is the cache directory, root's and users' alike."""
+    cache = Path(os.environ.get("DEBORCH_TEST_CACHE") or Path.home() / ".cache" / "deborch-tests")
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("waiting until another bench on this machine has ended", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        os.close(lock)
 
 
 def run_each(names: Sequence[str], *, quick: bool) -> bool:
