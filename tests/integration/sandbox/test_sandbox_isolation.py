@@ -48,6 +48,12 @@ async def test_no_mount_of_the_host_is_seen(spec, uid, tmp_path):
         "ip link set lo down",
         "chroot /proc/1/root /bin/true && test -e /root/.bashrc",
         "dmesg -c",
+        "readlink /proc/1/fd/0",
+        "ls /proc/1/root/ | grep .",
+        "cp /bin/true /dev/shm/run && /dev/shm/run && unshare -r mknod /dev/shm/disk b 8 0",
+        "unshare -rm umount /proc/sys",
+        "unshare -rmpf mount -t proc proc /proc",
+        "unshare -rm sh -c 'mount -o remount,bind,rw /proc/sys; echo 1 > /proc/sys/kernel/panic'",
     ],
 )
 async def test_it_cannot(spec, uid, attempt):
@@ -77,6 +83,21 @@ async def test_capabilities_are_few_for_root_and_none_for_others(spec):
     status = "grep -E 'CapEff|NoNewPrivs' /proc/self/status"
     assert await said(spec, status, uid=0) == "CapEff:\t00000000a00405fb\nNoNewPrivs:\t0\n"
     assert await said(spec, status) == "CapEff:\t0000000000000000\nNoNewPrivs:\t1\n"
+
+
+async def test_root_cannot_trace_the_process_that_watches_it(spec):
+    # PTRACE_SEIZE (0x4206) of process 1, whose descriptors lead to the keeper on the host
+    script = "perl -e 'exit(syscall(101, 0x4206, 1, 0, 0) == 0 ? 0 : 1)' && echo TRACED; true"
+    assert os.uname().machine != "x86_64" or await said(spec, script, uid=0) == ""
+
+
+@BOTH
+async def test_processes_and_shared_memory_are_bounded(spec, uid):
+    script = "ulimit -p; df --output=size -B1 /dev/shm | tail -n 1; head -c 70000000 /dev/zero > /dev/shm/big"
+    processes, shared_bytes, *complaint = (await said(spec, script, uid=uid)).splitlines()
+    assert int(processes) <= 16_384
+    assert int(shared_bytes) == spec.scratch_bytes
+    assert "No space left" in " ".join(complaint)
 
 
 async def test_with_a_user_namespace_root_inside_is_nobody_on_the_host(spec, ids):

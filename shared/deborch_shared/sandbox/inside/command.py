@@ -38,6 +38,8 @@ _ROOT_KEEPS = frozenset(
     }
 )
 """What apt, dpkg and maintainer scripts need; nothing that mounts, loads, traces or configures the kernel."""
+_MAX_PROCESSES = 16_384
+"""Of one user at a time; what is parallel by the hundred stays far below. Bounds a fork bomb, gives no fair share."""
 _SETUP_FAILED = 125
 _EXEC_FAILED = 127
 
@@ -132,6 +134,7 @@ def _init(job: _Job, guard_is_alive: int) -> NoReturn:
     else:
         os.setgroups([])
     syscalls.keep_capabilities(_ROOT_KEEPS)
+    syscalls.close_to_others()
     syscalls.die_with_parent()
     if select.select([guard_is_alive], [], [], 0)[0]:
         os._exit(_SETUP_FAILED)
@@ -168,6 +171,7 @@ def _program(job: _Job) -> NoReturn:
     os.dup2(job.output, 2)
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_processes()
     uid = int(job.request["uid"])
     if uid:
         syscalls.keep_capabilities(frozenset({_CAP_SETGID, _CAP_SETUID}))
@@ -177,6 +181,12 @@ def _program(job: _Job) -> NoReturn:
     os.chdir(job.request["cwd"])
     _close_all_but(job.report)
     _execute(job)
+
+
+def _limit_processes() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+    limit = _MAX_PROCESSES if most == resource.RLIM_INFINITY else min(most, _MAX_PROCESSES)
+    resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
 
 
 def _execute(job: _Job) -> NoReturn:

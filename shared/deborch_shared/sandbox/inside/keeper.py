@@ -45,7 +45,7 @@ class _Command:
         for line in lines:
             message = json.loads(line)
             if "init" in message:
-                self.init = message["init"]
+                self.init = self.init or message["init"]
             else:
                 self.outcome = {**message, **self.outcome}
         if self.end_asked:

@@ -19,6 +19,8 @@ _READ_ONLY_PROC = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acp
 _HIDDEN_PROC = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/kmsg", "/proc/sched_debug", "/proc/config.gz")
 _HIDDEN_SYS = ("/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing")
 _TTY_GID = 5
+_SHARED_MEMORY_BYTES = 1 << 30
+"""Of one command; the kernel's default is half of the machine's memory."""
 
 
 class Root:
@@ -155,6 +157,7 @@ class Root:
             os.mkdir(f"{dev}/{name}")
         terminals = f"newinstance,ptmxmode=0666,mode=620,gid={self._first_id + _TTY_GID}"
         syscalls.mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, terminals)
-        syscalls.mount("shm", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        size = f"mode=1777,size={min(_SHARED_MEMORY_BYTES, self._spec['scratch_bytes'] or _SHARED_MEMORY_BYTES)}"
+        syscalls.mount("shm", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, size)
         for name, target in _DEVICE_LINKS:
             os.symlink(target, f"{dev}/{name}")
