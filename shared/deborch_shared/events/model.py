@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _registry: dict[tuple[str, int], type["EventData"]] = {}
 
@@ -19,6 +19,14 @@ FailureClass = Literal[
 """Why an attempt did not succeed. `dep-wait` blocks the task, the faults and `host-lost` give it back."""
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+SaidText = Annotated[str, AfterValidator(_without_nul)]
+"""What programs said. It may hold anything, and PostgreSQL's text holds no NUL."""
 
 
 class EventData(BaseModel):
@@ -198,7 +206,7 @@ class TaskRefused(EventData):
     task_id: int
     attempt: int
     host: str
-    reason: str
+    reason: SaidText
 
 
 class Stage(EventData):
@@ -218,8 +226,8 @@ class BuildDone(EventData):
     host: str
     succeeded: bool
     failure_class: FailureClass | None = None
-    message: str = Field("", max_length=8_000)
-    missing: tuple[str, ...] = ()
+    message: SaidText = Field("", max_length=8_000)
+    missing: tuple[SaidText, ...] = ()
     artifacts: tuple[File, ...] = ()
     stages: tuple[Stage, ...] = ()
 
