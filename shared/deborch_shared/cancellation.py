@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+_CANCEL_AGAIN_S = 1.0
+
 
 async def apart(work: Coroutine[Any, Any, None]) -> None:
     """Run `work` to its end in a task of its own; cancelling the caller cancels it and waits for it.
 
     In Python 3.11 and 3.12 a TaskGroup whose child fails while the group is being left marks the task around it as
     cancelled for good, or hides that it was cancelled; and a driver may cancel what waits on its broken connection.
-    All of that then happens to the inner task alone.
+    All of that then happens to the inner task alone. It is cancelled again each second until it ends: a driver may
+    swallow a cancellation that comes while it connects.
 
     Raises:
         RuntimeError: `work` was cancelled, but not by the caller.
@@ -19,8 +22,9 @@ async def apart(work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.wait({task})
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)
     if task.cancelled():
         raise RuntimeError("the work was cancelled by something that it waited for")
     task.result()
