@@ -136,9 +136,11 @@ async def test_what_a_program_leaves_behind_in_its_group_is_ended(tmp_path):
 
 async def test_a_daemon_that_left_the_session_and_holds_the_output_does_not_hang_the_call(tmp_path):
     started = time.monotonic()
-    await run(["/usr/bin/setsid", "-f", "/bin/sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 100"])
+    pid = tmp_path / "pid"
+    leave = f"setsid -f sh -c 'echo $$ > {pid}; exec sleep 100'; until [ -s {pid} ]; do sleep 0.01; done"
+    await run(["/bin/sh", "-c", leave])
     assert time.monotonic() - started < 5
-    os.kill(int(await wait_for_text(tmp_path / "pid")), signal.SIGKILL)
+    os.kill(int(await wait_for_text(pid)), signal.SIGKILL)
 
 
 async def test_too_much_output_ends_the_program():
