@@ -59,9 +59,16 @@ class Engine:
         require_root()
         with _plain_failures():
             self._config.sandboxes_dir.mkdir(parents=True, exist_ok=True)
+            self._close_caches()
             sandboxes = await record.recover(self._config.sandboxes_dir)
             bases = await self._bases.recover()
         return Recovered(tuple(found.name for found in sandboxes), bases)
+
+    def _close_caches(self) -> None:
+        """Users of this host must not reach what is in bases and layers: programs with the setuid bit among it."""
+        for directory in (self._config.bases_dir, self._config.layers_dir):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.chmod(0o700)
 
     async def ensure_base(
         self, suite: str, architecture: str, *, components: tuple[str, ...] = MAIN_ONLY, on_log: LogSink
@@ -73,6 +80,7 @@ class Engine:
         """
         require_root()
         with _plain_failures():
+            self._close_caches()
             base = await self._bases.ensure(suite, architecture, on_log, components=components)
             await self._buildroots.probe(base, on_log)
         return base

@@ -60,6 +60,11 @@ async def test_the_base_is_the_same_for_all_who_ask(engine, config, log):
     assert first in engine.bases()
 
 
+async def test_no_user_of_the_host_reaches_the_programs_in_bases_and_layers(engine, config):
+    for directory in (config.bases_dir, config.layers_dir):
+        assert directory.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.slow
 async def test_cancelling_ends_mmdebstrap_and_leaves_nothing(own_cache):
     log = bytearray()
