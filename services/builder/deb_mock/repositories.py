@@ -9,7 +9,7 @@ from debian.deb822 import Deb822
 
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import ExtraRepository
-from deborch_shared.errors import ErrorCode
+from deborch_shared.errors import ErrorCode, bounded
 from deborch_shared.sandbox.box import Sandbox
 from deborch_shared.sandbox.spec import Bind
 
@@ -20,23 +20,33 @@ _REPOSITORY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}\Z")
 def file_repositories(repositories: Sequence[ExtraRepository]) -> Iterator[Bind]:
     """The directories of `file:` URIs, to be shown at the same place inside."""
     for repository in repositories:
-        check_repository(repository)
-        for uri in str(Deb822(repository.deb822.splitlines()).get("URIs", "")).split():
+        for uri in repository_uris(repository):
             if uri.startswith("file:"):
                 path = "/" + uri.removeprefix("file:").strip("/")
                 yield Bind(Path(path), path)
 
 
-def check_repository(repository: ExtraRepository) -> None:
-    """Refuse names that could leave a directory, and text that is not one stanza."""
-    fields = Deb822(repository.deb822.splitlines())
-    if _REPOSITORY_NAME.match(repository.name) is None or not fields.get("URIs") or not fields.get("Suites"):
+def repository_uris(repository: ExtraRepository) -> list[str]:
+    """The addresses of a repository whose name cannot leave a directory and whose text is one stanza.
+
+    Raises:
+        DeborchError: INVALID_INPUT for any other.
+    """
+    stanzas = list(Deb822.iter_paragraphs(repository.deb822.splitlines(), use_apt_pkg=False))
+    uris = str(stanzas[0].get("URIs", "")).split() if len(stanzas) == 1 else []
+    if _REPOSITORY_NAME.match(repository.name) is None or not uris or not stanzas[0].get("Suites"):
         raise failure(
             FailureClass.POLICY,
             ErrorCode.INVALID_INPUT,
-            f"the extra repository {repository.name!r} is not usable",
+            f"the extra repository {bounded(repository.name, 80)!r} is not usable",
             hint="give a plain name and one deb822 stanza with Types, URIs, Suites and Signed-By",
         )
+    return uris
+
+
+def check_repository(repository: ExtraRepository) -> None:
+    """Refuse, before anything is done, what `repository_uris` would refuse."""
+    repository_uris(repository)
 
 
 async def add_repository(sandbox: Sandbox, repository: ExtraRepository) -> str:

@@ -8,8 +8,10 @@ from deb_mock.defaults import default_tmpfs_bytes
 from deb_mock.engine import Engine
 from deb_mock.model import BuildRequest, EngineConfig, ExtraRepository, FetchRequest
 from deb_mock.model import Stage as EngineStage
+from deb_mock.repositories import repository_uris
 from deborch_builder.engine_port import BuildOrder, EngineResult, FetchOrder, LogSink, StageSink
-from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.contract.payloads import ArchiveAccess
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.events.model import Stage
 
 
@@ -55,7 +57,7 @@ class MockEngine:
             components=order.components,
             result_dir=order.result_dir,
             mode=order.mode,
-            extra_sources=tuple(ExtraRepository(one.name, one.sources) for one in order.repositories),
+            extra_sources=tuple(_remote(one) for one in order.repositories),
             parallel=order.parallel,
             timeout_s=order.timeout_s,
             log_limit_bytes=self._log_limit_bytes,
@@ -83,3 +85,19 @@ class MockEngine:
 
     async def close(self) -> None:
         await self._engine.close()
+
+
+def _remote(archive: ArchiveAccess) -> ExtraRepository:
+    """An archive of the hub's. It comes over the network: who sends it must not get to see directories of this host.
+
+    Raises:
+        DeborchError: INVALID_INPUT for any other address than http(s).
+    """
+    repository = ExtraRepository(archive.name, archive.sources)
+    if not all(uri.startswith(("http://", "https://")) for uri in repository_uris(repository)):
+        raise DeborchError(
+            ErrorCode.INVALID_INPUT,
+            f"the archive {bounded(archive.name, 80)!r} is not at an http(s) address",
+            hint="set DEBORCH_HUB_PUBLIC_URL of the hub to the address that builders reach it by",
+        )
+    return repository

@@ -42,30 +42,57 @@ def engine(tmp_path: Path) -> MockEngine:
     return made
 
 
-async def test_a_build_order_becomes_a_request(engine: MockEngine, tmp_path: Path) -> None:
-    order = BuildOrder(
+ARCHIVE = "Types: deb\nURIs: http://hub.test/archives/mine\nSuites: mine\nComponents: main\n"
+
+
+def order_in(directory: Path, sources: str) -> BuildOrder:
+    return BuildOrder(
         id="7-2",
-        dsc=tmp_path / "source" / "x.dsc",
+        dsc=directory / "source" / "x.dsc",
         suite="bookworm",
         components=("main",),
         architecture="amd64",
         mode="any",
-        repositories=(ArchiveAccess(name="mine", sources="Types: deb\n"),),
-        result_dir=tmp_path / "result",
+        repositories=(ArchiveAccess(name="mine", sources=sources),),
+        result_dir=directory / "result",
         parallel=3,
         timeout_s=60,
     )
+
+
+async def test_a_build_order_becomes_a_request(engine: MockEngine, tmp_path: Path) -> None:
     log: list[bytes] = []
     stages: list[str] = []
-    result = await engine.build(order, on_log=log.append, on_stage=stages.append)
+    result = await engine.build(order_in(tmp_path, ARCHIVE), on_log=log.append, on_stage=stages.append)
     (request,) = engine._engine.requests
     assert (request.build_id, request.source_dir, request.mode) == ("7-2", tmp_path / "source", "any")
-    assert [(one.name, one.deb822) for one in request.extra_sources] == [("mine", "Types: deb\n")]
+    assert [(one.name, one.deb822) for one in request.extra_sources] == [("mine", ARCHIVE)]
     assert (request.parallel, request.timeout_s, request.log_limit_bytes) == (3, 60, 5000)
     assert log == [b"building\n"]
     assert stages == ["build"]
     assert result.files == (tmp_path / "result" / "x.deb",)
     assert [(stage.name, stage.wall_s, stage.cpu_s) for stage in result.stages] == [("build", 2.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        "file:/root",
+        "http://hub.test/x file:/etc",
+        "copy:/etc",
+        "cdrom:/",
+        "",
+        "http://hub.test\nSuites: x\n\nURIs: file:/etc",
+    ],
+)
+async def test_no_order_from_afar_has_a_directory_of_this_host_shown(
+    engine: MockEngine, tmp_path: Path, uris: str
+) -> None:
+    sources = ARCHIVE.replace("http://hub.test/archives/mine", uris)
+    with pytest.raises(DeborchError) as refused:
+        await engine.build(order_in(tmp_path, sources), on_log=print, on_stage=print)
+    assert refused.value.code is ErrorCode.INVALID_INPUT
+    assert engine._engine.requests == []
 
 
 async def test_a_fetched_source_is_the_dsc_and_its_files(engine: MockEngine, tmp_path: Path) -> None:

@@ -58,7 +58,10 @@ def test_directories_of_file_repositories_are_shown_inside():
     ]
 
 
-@pytest.mark.parametrize("repository", [ExtraRepository("../x", STANZA), ExtraRepository("x", "no stanza")])
+@pytest.mark.parametrize(
+    "repository",
+    [ExtraRepository("../x", STANZA), ExtraRepository("x", "no stanza"), ExtraRepository("x", STANZA + "\n" + STANZA)],
+)
 def test_unusable_repositories_are_refused(repository):
     with pytest.raises(DeborchError) as caught:
         check_repository(repository)
