@@ -10,7 +10,7 @@ from deborch_shared.db import Connection
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.ids import Sha256
 from deborch_shared.source_signatures import check_source_signature
-from deborch_shared.sources import MAX_DSC_BYTES, SourceDescription, parse_dsc
+from deborch_shared.sources import MAX_DSC_BYTES, SourceDescription, check_file_name, parse_dsc
 from deborch_shared.versions import sort_key
 
 
@@ -28,14 +28,21 @@ async def read_source(context: Context, dsc: UploadedFile, files: Sequence[Uploa
     """Check an upload as a whole.
 
     Raises:
-        DeborchError: INVALID_SOURCE for a .dsc that cannot be used or does not fit the files, NOT_FOUND for a blob
-            that was not uploaded.
+        DeborchError: INVALID_SOURCE for a .dsc that cannot be used or does not fit the files, UNSAFE_PATH for a name
+            that leaves its directory, NOT_FOUND for a blob that was not uploaded.
     """
+    check_file_name(dsc.name, "the request")
     await require_blobs(context, [dsc, *files])
     if dsc.size_bytes > MAX_DSC_BYTES:
         raise DeborchError(ErrorCode.INVALID_SOURCE, f"{dsc.name} is larger than {MAX_DSC_BYTES} bytes: not a .dsc")
     raw = context.blobs.path_of(Sha256(dsc.sha256)).read_bytes()
     control = parse_dsc(raw, file_name=dsc.name)
+    if dsc.name != control.dsc_name:
+        raise DeborchError(
+            ErrorCode.INVALID_SOURCE,
+            f"{dsc.name} holds {control.name} {control.version}, which belongs in {control.dsc_name}",
+            hint=f"name it {control.dsc_name}, as dpkg-source does",
+        )
     given = {file.name: file for file in files}
     for needed in control.files:
         file = given.pop(needed.name, None)

@@ -52,8 +52,8 @@ class LogStore:
         return size
 
     def _append(self, path: Path, offset: int, data: bytes) -> int:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with disk_errors(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             size = os.fstat(descriptor).st_size
