@@ -1,7 +1,7 @@
 """Ids as types of their own, so that a task id is never passed where a build id is meant."""
 
 import os
-import secrets
+import random
 import threading
 import time
 from typing import NewType
@@ -33,7 +33,7 @@ def new_event_id() -> str:
         else:
             _last_ms, _sequence = now_ms, 0
         milliseconds, sequence = _last_ms, _sequence
-    value = milliseconds << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | secrets.randbits(62)
+    value = milliseconds << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | random.getrandbits(62)
     digits = f"{value:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 

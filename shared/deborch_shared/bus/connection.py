@@ -48,9 +48,9 @@ class Bus:
     async def wait_connected(self) -> None:
         await self._up.wait()
 
-    def consume(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500) -> None:
+    def consume(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500, pause_s: float = 0) -> None:
         """Feed `handler` from `spec`'s queue from the next connection on; call before `run`."""
-        self._consumers.append(BatchConsumer(spec, handler, prefetch=prefetch))
+        self._consumers.append(BatchConsumer(spec, handler, prefetch=prefetch, pause_s=pause_s))
         if spec not in self._topology.queues:
             self._topology = Topology((*self._topology.queues, spec))
 

@@ -41,10 +41,14 @@ BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 class BatchConsumer:
-    """Feeds `handler` from one queue while its channel lives."""
+    """Feeds `handler` from one queue while its channel lives.
 
-    def __init__(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500) -> None:
+    `pause_s` between two batches: the first message after a rest is handled at once, in a rush batches are larger.
+    """
+
+    def __init__(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500, pause_s: float = 0) -> None:
         self.spec = spec
+        self._pause_s = pause_s
         self._handler = handler
         self._prefetch = prefetch
         self._waiting: list[Delivery] = []
@@ -73,6 +77,8 @@ class BatchConsumer:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 await self._settle(batch)
+                if self._pause_s:
+                    await asyncio.sleep(self._pause_s)
 
     def _lose(self, *_: object) -> None:
         self._lost = True
