@@ -79,6 +79,8 @@ class TaskSummary(Output):
     """Of the attempt that is under way or was the last."""
     label: str = ""
     """What it is for people: `hello 2.10-3 amd64`."""
+    stage: str = ""
+    """What a running task does, as its host's last heartbeat said: `download`, `dependencies`, `build`."""
 
 
 class AttemptSummary(Output):

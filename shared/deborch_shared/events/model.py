@@ -235,7 +235,7 @@ class BuildDone(EventData):
 class RunningTask(EventData):
     task_id: int
     attempt: int
-    stage: str = ""
+    stage: SaidText = Field("", max_length=80)
 
 
 class HostHeartbeat(EventData):

@@ -7,8 +7,9 @@ import pytest
 from tests.integration.hub.harness import ADMIN, Replica, StartBuilder, StartReplica
 
 from deborch_hub.handlers.port import Idempotency
-from deborch_shared.contract.builds import TaskCreate
-from deborch_shared.contract.states import HostState
+from deborch_hub.store.reads.tasks import get_task, list_tasks
+from deborch_shared.contract.builds import TaskCreate, TaskQuery
+from deborch_shared.contract.states import HostState, TaskState
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import BuildDone, CancelTask, HostHeartbeat, RunningTask, TaskRefused
 from deborch_shared.ids import TaskId
@@ -166,6 +167,47 @@ async def test_heartbeats_renew_leases_and_stop_what_is_not_the_hosts_any_more(
     cancel = await builder.next_order()
     assert isinstance(cancel, CancelTask)
     assert cancel.task_id == 10**9
+
+
+async def test_the_stage_of_a_running_attempt_is_shown_until_it_ends(
+    start_replica: StartReplica, start_builder: StartBuilder
+) -> None:
+    replica = await leading(start_replica)
+    builder = await start_builder(replica)
+    task = await replica.hub.create_task(NOOP, ADMIN, None)
+
+    async def beat(attempt: int, stage: str) -> None:
+        running = (RunningTask(task_id=task.id, attempt=attempt, stage=stage),)
+        await builder.say(HostHeartbeat(host="b1", running=running))
+
+    async def shown(stage: str) -> None:
+        async with asyncio.timeout(10):
+            while (await get_task(replica.database, TaskId(task.id))).stage != stage:
+                await asyncio.sleep(0.01)
+
+    first = await builder.assignment()
+    await builder.start(first)
+    await replica.until(task.id, "running")
+    await shown("")
+    await beat(1, "download")
+    await shown("download")
+    await beat(1, "bu\x00ild")
+    await shown("bu\N{REPLACEMENT CHARACTER}ild")
+    query = TaskQuery(state=TaskState.RUNNING)
+    (listed,) = await list_tasks(replica.database, query, limit=5, before=None)
+    assert listed.stage == "bu\N{REPLACEMENT CHARACTER}ild"
+    await builder.finish(first, succeeded=False, failure_class="chroot-fault")
+    second = await builder.assignment()
+    await builder.start(second)
+    await replica.until(task.id, "running")
+    await beat(1, "late")
+    assert isinstance(await builder.next_order(), CancelTask)
+    await shown("")
+    await beat(2, "upload")
+    await shown("upload")
+    await builder.finish(second)
+    await replica.until(task.id, "completed")
+    await shown("")
 
 
 async def test_canceling_tells_the_host_and_frees_its_room(

@@ -6,8 +6,9 @@ from tests.unit.cli.cli_examples import AT, make_build, make_task
 from deborch_cli.commands.build import task_with_log
 from deborch_cli.commands.following import exit_code_of_build
 from deborch_cli.exit_codes import ExitCode
+from deborch_cli.output import State
 from deborch_cli.watching.changes import build_changes
-from deborch_cli.watching.views import took
+from deborch_cli.watching.views import task_table, took
 from deborch_cli.watching.watch import waits_for_dependencies
 from deborch_shared.contract.states import BlockedReason, BuildState, TaskKind, TaskState
 from deborch_shared.errors import DeborchError
@@ -28,6 +29,13 @@ def test_only_what_changed_is_told():
     before = make_build(make_task(1, kind=TaskKind.FETCH_SOURCE, label="hello"), make_task(2))
     now = make_build(before.tasks[0], make_task(2, state=TaskState.RUNNING, host="b1", attempt=2))
     assert build_changes(before, now) == ["task 2 hello 2.10-3 amd64: running on b1, attempt 2"]
+
+
+def test_each_stage_of_a_running_task_is_told():
+    before = make_build(make_task(2, state=TaskState.RUNNING, host="b1", stage="download"))
+    now = make_build(make_task(2, state=TaskState.RUNNING, host="b1", stage="build"))
+    assert build_changes(before, now) == ["task 2 hello 2.10-3 amd64: running on b1 (build)"]
+    assert "running (build)" in [cell.plain() for cell in task_table(now.tasks).rows[0] if isinstance(cell, State)]
 
 
 def test_why_a_task_waits_or_failed_is_told():

@@ -30,7 +30,7 @@ def name_of(task: TaskSummary) -> str:
 
 
 def state_of(task: TaskSummary) -> str:
-    """`running on builder1`, `blocked (build-dependencies): libfoo-dev (>= 2)`, `failed (compile): ...`."""
+    """`running on builder1 (build)`, `blocked (dep-wait)`, `failed (compile): ...`."""
     where = f" on {task.host}" if task.host and task.state in {TaskState.ASSIGNED, TaskState.RUNNING} else ""
     why = reason_of(task)
     again = f", attempt {task.attempt}" if task.attempt > 1 and where else ""
@@ -38,15 +38,21 @@ def state_of(task: TaskSummary) -> str:
 
 
 def reason_of(task: TaskSummary) -> str:
-    """Why it is blocked or has failed, in a word; missing build dependencies are dep-wait, as Debian calls it."""
-    if task.state is TaskState.BLOCKED:
-        waits = task.blocked_reason is BlockedReason.BUILD_DEPENDENCIES
-        return "dep-wait" if waits else task.blocked_reason or ""
-    return (task.failure_class or "") if task.state is TaskState.FAILED else ""
+    """Why it is blocked or has failed, or what it does, in a word; missing build dependencies are dep-wait."""
+    match task.state:
+        case TaskState.BLOCKED:
+            waits = task.blocked_reason is BlockedReason.BUILD_DEPENDENCIES
+            return "dep-wait" if waits else task.blocked_reason or ""
+        case TaskState.FAILED:
+            return task.failure_class or ""
+        case TaskState.RUNNING:
+            return task.stage
+        case _:
+            return ""
 
 
 def _seen(task: TaskSummary) -> tuple[object, ...]:
-    return task.state, task.host, task.attempt, task.blocked_reason, task.message
+    return task.state, task.host, task.attempt, task.blocked_reason, task.message, task.stage
 
 
 def _reason(message: str) -> str:

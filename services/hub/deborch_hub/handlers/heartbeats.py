@@ -19,7 +19,7 @@ async def apply_heartbeats(context: Context, events: Sequence[Event]) -> None:
         [beat.load_1m for beat in beats],
         [beat.draining for beat in beats],
     )
-    running = sorted((task.task_id, task.attempt, beat.host) for beat in beats for task in beat.running)
+    running = sorted((task.task_id, task.attempt, beat.host, task.stage) for beat in beats for task in beat.running)
     if running:
         stale = await context.database.fetch(
             SQL["renew_leases"],
@@ -27,6 +27,7 @@ async def apply_heartbeats(context: Context, events: Sequence[Event]) -> None:
             [row[1] for row in running],
             [row[2] for row in running],
             context.lease_s,
+            [row[3] for row in running],
         )
         if stale:
             async with context.transactions.begin() as work:

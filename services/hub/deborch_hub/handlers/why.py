@@ -57,7 +57,8 @@ def _give_back(task: Task) -> str:
 
 def _why_on_a_host(task: Task) -> Why:
     if task.state is TaskState.RUNNING:
-        summary, hint = f"it is running on {task.host}, attempt {task.attempt}", "follow its log"
+        stage = f", in stage {task.stage}" if task.stage else ""
+        summary, hint = f"it is running on {task.host}, attempt {task.attempt}{stage}", "follow its log"
     else:
         summary = f"{task.host} has been given attempt {task.attempt} and has not begun yet"
         hint = (

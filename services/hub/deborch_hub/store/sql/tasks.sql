@@ -81,7 +81,7 @@ WITH lease AS (
   SELECT 1 WHERE EXISTS (SELECT FROM lease) AND (SELECT count(*) FROM ready) = cardinality($1::bigint[])
 ), moved AS (
   UPDATE task SET state = 'assigned', attempt = given.attempt, host_id = given.host_id, assigned_at = now(),
-                  started_at = NULL, lease_until = now() + $6::float8 * interval '1 second'
+                  started_at = NULL, stage = '', lease_until = now() + $6::float8 * interval '1 second'
   FROM given WHERE task.id = given.id AND EXISTS (SELECT FROM go)
   RETURNING task.id
 ), tried AS (
@@ -191,11 +191,11 @@ WHERE task.state IN ('assigned', 'running') AND task.lease_until < now()
 ORDER BY task.lease_until LIMIT 100
 
 -- name: renew_leases
--- Heartbeats renew what they list; what they list and is not theirs any more comes back with renewed = false.
+-- Heartbeats renew what they list and say which stage it is in; what is not theirs any more comes back.
 WITH given AS (
-  SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[]) AS g(id, attempt, host)
+  SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $5::text[]) AS g(id, attempt, host, stage)
 ), renewed AS (
-  UPDATE task SET lease_until = now() + $4::float8 * interval '1 second'
+  UPDATE task SET lease_until = now() + $4::float8 * interval '1 second', stage = given.stage
   FROM given JOIN host ON host.name = given.host
   WHERE task.id = given.id AND task.attempt = given.attempt AND task.host_id = host.id
     AND task.state IN ('assigned', 'running')
