@@ -1,10 +1,14 @@
 """Files and links that outlive a power cut: written first, flushed together before anyone is told of them."""
 
+import errno
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 _MANY = 256
+_NO_FURTHER_NAME = frozenset({errno.EXDEV, errno.EMLINK})
+"""Another file system, or a file that has as many names as its file system allows."""
 
 
 class Written:
@@ -21,8 +25,13 @@ class Written:
         self._paths.update((path, path.parent))
 
     def link(self, source: Path, path: Path) -> None:
-        """Give the file `source` the further name `path`."""
-        os.link(source, path)
+        """Give the file `source` the further name `path`; where that cannot be, make `path` a copy of it."""
+        try:
+            os.link(source, path)
+        except OSError as error:
+            if error.errno not in _NO_FURTHER_NAME:
+                raise
+            _copy(source, path)
         self._paths.add(path.parent)
 
     def rename(self, path: Path, to: Path) -> None:
@@ -47,6 +56,18 @@ class Written:
             for path in self._paths:
                 flush(path)
         self._paths.clear()
+
+
+def _copy(source: Path, path: Path) -> None:
+    """Make `path` a copy that is whole and on disk from the moment on that it has its name."""
+    partial = path.with_name(".partial")
+    try:
+        shutil.copy2(source, partial)
+        flush(partial)
+        partial.rename(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def flush(path: Path) -> None:

@@ -6,7 +6,7 @@
   current -> snapshots/T    what readers get; moved to another snapshot by one rename
   snapshots/T/dists/...     one published state, never changed; T is YYYYMMDDTHHMMSSZ
   snapshots/T/pool -> ../../pool
-  pool/ab/<sha256>/<name>   hard links to blobs, by the digest of the .deb or .dsc
+  pool/ab/<sha256>/<name>   hard links to blobs (copies, if on another file system), by the digest of the .deb or .dsc
   .partial/  .cache/  .lock   the publisher's own
 """
 

@@ -65,7 +65,7 @@ class _Written:
 
 
 class Publisher:
-    """Publishes archives under `root`, hard-linking blobs, which must be on the same file system.
+    """Publishes archives under `root`, hard-linking blobs, or copying those that are on another file system.
 
     Args:
         blob_path: where the blob of a digest is.
