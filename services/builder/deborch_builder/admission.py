@@ -28,6 +28,8 @@ class Offer:
             return f"it is for {task.architecture}, this host has {', '.join(sorted(self.architectures))}"
         if kind.needs_engine and self.engine_problem:
             return f"no package can be built here: {self.engine_problem}"
+        if strange := kind.not_understood(task.payload):
+            return f"its order is not understood here ({strange}): upgrade hub and builder to one version"
         return self._shortage(task.resources, in_use)
 
     def _shortage(self, asked: Resources, in_use: Iterable[Resources]) -> str | None:

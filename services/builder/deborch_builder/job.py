@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from deborch_builder.attempt_key import key_of
 from deborch_builder.engine_port import BuildEngine
 from deborch_builder.transfers import Transfers
 from deborch_shared.clock import Clock
-from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.events.model import AssignTask, Stage
 
 PayloadT = TypeVar("PayloadT", bound=BaseModel)
@@ -40,19 +39,8 @@ class Job:
     stages: list[Stage] = field(default_factory=list)
 
     def payload(self, model: type[PayloadT]) -> PayloadT:
-        """What the assignment carries.
-
-        Raises:
-            DeborchError: INVALID_INPUT, if hub and builder are of versions that do not understand each other.
-        """
-        try:
-            return model.model_validate(self.assignment.payload)
-        except ValidationError as error:
-            raise DeborchError(
-                ErrorCode.INVALID_INPUT,
-                f"the assignment of task {self.assignment.task_id} is not understood: {bounded(str(error), 500)}",
-                hint="upgrade hub and builders to one version",
-            ) from None
+        """What the assignment carries; one that is not understood was refused before it came to be a job."""
+        return model.model_validate(self.assignment.payload)
 
     @property
     def name(self) -> str:

@@ -74,9 +74,24 @@ async def test_a_cancel_ends_a_build_within_a_second(scene: Scene) -> None:
         await scene.command(build_task(scene.hub, 7))
         await engine.building.wait()
         await scene.until(lambda: any(beat.running for beat in scene.said(HostHeartbeat)))
+        (running,) = scene.said(HostHeartbeat)[-1].running
+        assert (running.task_id, running.attempt, running.stage) == (7, 1, "build")
         await scene.command(CancelTask(task_id=7, attempt=1))
         await scene.until(lambda: engine.canceled, within_s=1)
     assert not scene.said(BuildDone)
+    assert not files_below(scene.data_dir / "assignments")
+
+
+async def test_an_order_of_another_version_is_refused_and_the_builder_goes_on(scene: Scene) -> None:
+    task = build_task(scene.hub, 7)
+    async with scene.daemon():
+        await scene.until(lambda: scene.said(HostHeartbeat))
+        await scene.command(task.model_copy(update={"payload": {**task.payload, "mode": "some"}}), noop(8))
+        await scene.until(lambda: scene.said(TaskRefused) and scene.said(BuildDone))
+    (refusal,) = scene.said(TaskRefused)
+    assert refusal.task_id == 7
+    assert "mode" in refusal.reason
+    assert [(report.task_id, report.succeeded) for report in scene.said(BuildDone)] == [(8, True)]
     assert not files_below(scene.data_dir / "assignments")
 
 

@@ -106,13 +106,6 @@ async def test_an_unexpected_error_is_not_shown_to_users_and_is_in_this_hosts_lo
     assert "secret detail" in caplog.text
 
 
-async def test_a_payload_that_is_not_understood_fails_the_attempt(builder: Builder) -> None:
-    await builder.receive(AssignTask(task_id=1, attempt=1, kind="build-package", lease_s=60, payload={"dsc": 5}))
-    done = await done_of(builder)
-    assert done.failure_class == "internal"
-    assert "upgrade hub and builders" in done.message
-
-
 async def test_a_source_file_that_climbs_out_of_its_directory_is_refused_by_policy(builder: Builder) -> None:
     task = build_task(builder.hub)
     task.payload["files"][0]["name"] = "../../etc/cron.d/evil"

@@ -114,6 +114,35 @@ async def test_builds_are_refused_without_an_engine_and_noops_are_not(tmp_path) 
     assert [report.task_id for report in made.reports(BuildDone)] == [2]
 
 
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"mode": "some"}, "mode: Input should be 'any+all', 'any' or 'all'"),
+        ({"hardening": True}, "hardening: Extra inputs are not permitted"),
+        ({"dsc": None}, "dsc: "),
+        ({"x" * 9_000: 1}, "left out"),
+    ],
+    ids=["an unknown value", "an unknown field", "nothing for a source", "a field with a long name"],
+)
+async def test_an_order_that_is_not_understood_is_refused_with_the_reason(
+    builder: Builder, payload: dict[str, object], said: str
+) -> None:
+    task = build_task(builder.hub, 7)
+    await builder.receive(task.model_copy(update={"payload": {**task.payload, **payload}}), noop(8))
+    (refusal,) = builder.reports(TaskRefused)
+    assert (refusal.task_id, refusal.attempt) == (7, 1)
+    assert said in refusal.reason
+    assert "upgrade hub and builder to one version" in refusal.reason
+    assert len(refusal.reason) < 700
+    assert [report.task_id for report in builder.reports(BuildDone)] == [8]
+    assert not files_below(builder.directory)
+
+
+async def test_a_noop_of_another_version_is_refused_before_it_counts_as_done(builder: Builder) -> None:
+    await builder.receive(noop(1).model_copy(update={"payload": {"repeat": 3}}))
+    assert [type(report) for report in builder.reports()] == [TaskRefused]
+
+
 async def test_everything_is_refused_while_draining(builder: Builder) -> None:
     builder.commands.draining = True
     await builder.receive(noop(1), build_task(builder.hub, 2))

@@ -6,6 +6,9 @@ Belongs here: what one attempt does between start and report. Does not belong he
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
 
 from deborch_builder.job import Job
 from deborch_builder.kinds.build_package import build_package
@@ -14,9 +17,11 @@ from deborch_builder.kinds.noop import noop
 from deborch_shared.contract.base import Input
 from deborch_shared.contract.payloads import BuildPackagePayload, FetchSourcePayload, NoopPayload
 from deborch_shared.contract.states import TaskKind
+from deborch_shared.errors import bounded
 from deborch_shared.events.model import File
 
 __all__ = ["KINDS", "Kind"]
+_SAID_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,16 @@ class Kind:
     payload: type[Input]
     perform: Callable[[Job], Awaitable[tuple[File, ...]]]
     needs_engine: bool
+
+    def not_understood(self, payload: Mapping[str, Any]) -> str | None:
+        """What is wrong with an order's payload, which a hub of another version may have made; None if nothing is."""
+        try:
+            self.payload.model_validate(payload)
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False)
+            places = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
+            return bounded("; ".join(places), _SAID_CHARACTERS)
+        return None
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
