@@ -31,7 +31,8 @@ class ServiceSettings(BaseSettings):
         30.0,
         gt=0,
         validation_alias="DEBORCH_DRAIN_TIMEOUT_S",
-        description="Seconds to finish work after SIGTERM.",
+        description="Seconds to finish work after SIGTERM; what is left then is logged and dropped. A builder first "
+        "stops its builds and gives them back, which takes up to 8 s more.",
     )
 
 

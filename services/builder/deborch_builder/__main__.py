@@ -4,7 +4,7 @@ import os
 import sys
 
 from deb_mock.host_apt import proxies_of
-from deborch_builder.daemon import Daemon
+from deborch_builder.daemon import GIVE_BACK_S, Daemon
 from deborch_builder.data_directory import locked
 from deborch_builder.mock_engine import MockEngine
 from deborch_builder.settings import BuilderSettings
@@ -37,6 +37,7 @@ def main() -> None:
         lambda lifecycle: run(settings, lifecycle),
         log_level=settings.log_level,
         otlp_endpoint=settings.otlp_endpoint,
+        drain_timeout_s=settings.drain_timeout_s + GIVE_BACK_S,
     )
 
 

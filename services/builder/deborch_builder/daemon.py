@@ -36,6 +36,8 @@ from deborch_shared.lifecycle import Lifecycle
 _log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 _FLUSH_TIMEOUT_S = 5.0
+GIVE_BACK_S = _FLUSH_TIMEOUT_S + 3.0
+"""How long it takes at most to stop what has not ended while draining, and to tell the hub so."""
 _HTTP_TIMEOUT_S = 60.0
 
 

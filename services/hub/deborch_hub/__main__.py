@@ -248,6 +248,7 @@ def main() -> None:
         lambda lifecycle: run_hub(settings, lifecycle),
         log_level=settings.log_level,
         otlp_endpoint=settings.otlp_endpoint,
+        drain_timeout_s=settings.drain_timeout_s,
     )
 
 

@@ -19,8 +19,9 @@ def say(text):
 """
 
 
-async def start(body: str) -> asyncio.subprocess.Process:
-    program = PREAMBLE + textwrap.dedent(body) + "\nrun_service('trial', main)\n"
+async def start(body: str, drain_timeout_s: float | None = None) -> asyncio.subprocess.Process:
+    run = f"\nrun_service('trial', main, drain_timeout_s={drain_timeout_s})\n"
+    program = PREAMBLE + textwrap.dedent(body) + run
     return await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -80,6 +81,73 @@ async def test_a_second_signal_ends_a_drain_that_hangs():
     code, _, err = await ended(process)
     assert code == 130
     assert "ending at once" in err
+
+
+OVERDUE = {
+    "a part that does not let go": """
+        async def flushed():
+            await asyncio.sleep(60)
+
+        async def relay():
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await flushed()
+
+        async def main(lifecycle):
+            say("up")
+            await lifecycle.run_until_stopped(relay(), asyncio.sleep(60))
+    """,
+    "what comes after the parts": """
+        async def flushed():
+            await asyncio.sleep(60)
+
+        async def main(lifecycle):
+            say("up")
+            await lifecycle.run_until_stopped()
+            await flushed()
+    """,
+    "a loop that is blocked": """
+        import time
+
+        async def flushed():
+            time.sleep(60)
+
+        async def main(lifecycle):
+            say("up")
+            await lifecycle.run_until_stopped()
+            await flushed()
+    """,
+    "a thread that keeps the process": """
+        import threading, time
+
+        async def main(lifecycle):
+            threading.Thread(target=time.sleep, args=(60,), name="flushed").start()
+            say("up")
+            await lifecycle.run_until_stopped()
+    """,
+}
+
+
+@pytest.mark.parametrize("body", OVERDUE.values(), ids=OVERDUE.keys())
+async def test_a_drain_that_takes_too_long_ends_anyway_and_says_what_was_in_work(body):
+    process = await start(body, drain_timeout_s=0.3)
+    await said(process, "up")
+    process.send_signal(signal.SIGTERM)
+    code, _, err = await ended(process)
+    last = orjson.loads(err.splitlines()[-1])
+    assert (code, last["level"]) == (1, "ERROR")
+    assert "ending after 0.3 s of draining" in last["message"]
+    assert "flushed" in last["message"]
+
+
+async def test_a_drain_in_time_ends_with_success():
+    process = await start(DRAINING, drain_timeout_s=10)
+    await said(process, "up")
+    process.send_signal(signal.SIGTERM)
+    code, out, err = await ended(process)
+    assert (code, out.splitlines()[-1]) == (0, "left in order")
+    assert "still in work" not in err
 
 
 @pytest.mark.parametrize(
