@@ -34,7 +34,10 @@ HostArgument = Annotated[
         metavar="HOST", help="The name of a host.", autocompletion=host_names, callback=checked_name, show_default=False
     ),
 ]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is still being written, until its end.")]
+Follow = Annotated[
+    bool,
+    typer.Option("--follow", "-f", help="Go on with what is still being written, attempt after attempt, to the end."),
+]
 Attempt = Annotated[
     int | None, typer.Option("--attempt", metavar="N", min=1, help="The log of this attempt; default: the last.")
 ]

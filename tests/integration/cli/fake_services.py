@@ -39,8 +39,9 @@ class FakeServices:
         self.whys: dict[int, Why] = {}
         self.blobs: dict[str, bytes] = {}
         self.parts: dict[str, bytes] = {}
-        self.logs: dict[int, bytes] = {}
-        self.finished_logs: set[int] = set()
+        self.logs: dict[int | tuple[int, int], bytes] = {}
+        """By task, or by task and attempt."""
+        self.finished_logs: set[int | tuple[int, int]] = set()
         self.events: list[tuple[str, dict[str, object]]] = []
         self.created: list[BuildCreate] = []
         self.requests: list[str] = []
@@ -174,16 +175,17 @@ class FakeServices:
 
     async def _log_stream(self, request: web.Request) -> web.StreamResponse:
         task, offset = int(request.match_info["id"]), int(request.query["offset"])
+        attempt = int(request.query.get("attempt", "1"))
         self.resumed_from.append(str(offset))
         response = await _open_stream(request)
         while not self._breaks(response):
-            log = self.logs.get(task, b"")
+            log = self.logs.get((task, attempt), self.logs.get(task, b""))
             if len(log) > offset:
                 data = json.dumps({"offset": offset, "text": log[offset:].decode("utf-8", "replace")})
                 offset = len(log)
                 await response.write(f"id: {offset}\nevent: chunk\ndata: {data}\n\n".encode())
-            elif task in self.finished_logs:
-                end = json.dumps({"state": self.tasks[task].state, "attempt": 1})
+            elif self.finished_logs & {task, (task, attempt)}:
+                end = json.dumps({"state": self.tasks[task].state, "attempt": attempt})
                 await response.write(f"event: end\ndata: {end}\n\n".encode())
                 break
             await asyncio.sleep(_POLL_S)

@@ -8,7 +8,8 @@ import typer
 
 from deborch_cli.arguments import input_checked
 from deborch_cli.commands.downloading import download_results
-from deborch_cli.commands.following import print_log, watch_and_tell_build
+from deborch_cli.commands.following import watch_and_tell_build
+from deborch_cli.commands.printing_logs import print_log
 from deborch_cli.commands.submission import Wishes, submit_build
 from deborch_cli.completion import target_names
 from deborch_cli.groups import DefaultCommandGroup
@@ -149,8 +150,11 @@ def show_log(
     """Print the log of a build."""
 
     async def run(session: Session) -> int:
+        async def ask() -> Sequence[TaskSummary]:
+            return _tasks_with_logs(await _build(session, build), architecture)
+
         task = task_with_log(await _build(session, build), architecture)
-        return await print_log(session, task.id, attempt=attempt, follow=follow, as_json=as_json)
+        return await print_log(session, task.id, ask, attempt=attempt, follow=follow, as_json=as_json)
 
     raise typer.Exit(with_session(run))
 
@@ -185,9 +189,7 @@ def task_with_log(build: BuildDetail, architecture: str | None) -> TaskSummary:
     Raises:
         DeborchError: NOT_FOUND if there is none.
     """
-    builds = [task for task in build.tasks if task.kind is TaskKind.BUILD_PACKAGE] or build.tasks
-    if architecture is not None:
-        builds = [task for task in builds if task.architecture == architecture]
+    builds = _tasks_with_logs(build, architecture)
     begun = [task for task in builds if task.attempt > 0] or builds
     if not begun:
         what = f"task for {architecture}" if architecture else "task"
@@ -195,6 +197,11 @@ def task_with_log(build: BuildDetail, architecture: str | None) -> TaskSummary:
             ErrorCode.NOT_FOUND, f"build {build.id} has no {what}", hint=f"see `deborch build show {build.id}`"
         )
     return max(begun, key=lambda task: (task.started_at is not None, task.started_at, task.id))
+
+
+def _tasks_with_logs(build: BuildDetail, architecture: str | None) -> list[TaskSummary]:
+    builds = [task for task in build.tasks if task.kind is TaskKind.BUILD_PACKAGE] or build.tasks
+    return [task for task in builds if architecture in {None, task.architecture}]
 
 
 async def _build(session: Session, build_id: int) -> BuildDetail:

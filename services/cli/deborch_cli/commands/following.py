@@ -1,18 +1,15 @@
-"""What several commands end with: look on until it is over and say how it ended, or print a log."""
+"""What several commands end with: look on until it is over and say how it ended."""
 
 import asyncio
-import codecs
-from collections.abc import Callable
 
 from rich.text import Text
 
 from deborch_cli.exit_codes import ExitCode
 from deborch_cli.output import Duration, note
 from deborch_cli.output.cells import printable, rich
-from deborch_cli.output.printer import emit_line, emit_text, stdout
+from deborch_cli.output.printer import stdout
 from deborch_cli.session import Session
 from deborch_cli.watching.changes import name_of, source_of
-from deborch_cli.watching.streams import LogEnd, follow_log
 from deborch_cli.watching.views import JsonView, LineView, LiveView
 from deborch_cli.watching.watch import waits_for_dependencies, watch_build, watch_task
 from deborch_shared.contract.builds import BuildDetail, Task
@@ -56,38 +53,6 @@ def exit_code_of_build(build: BuildDetail) -> ExitCode:
     if not build.state.is_terminal and waits_for_dependencies(build):
         return ExitCode.DEPENDENCY_WAIT
     return ExitCode.OK if build.state is BuildState.COMPLETED else ExitCode.FAILED
-
-
-async def print_log(session: Session, task_id: int, *, attempt: int | None, follow: bool, as_json: bool) -> ExitCode:
-    """The log of a task on stdout, as it is; with `follow`, until the attempt is over and with its exit code."""
-    show = _emit_part if as_json else emit_text
-    if follow:
-        return await _print_growing_log(session, task_id, attempt, show)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    params = {"attempt": str(attempt)} if attempt is not None else {}
-    async with session.hub.open("GET", f"/api/v1/tasks/{task_id}/log", params=params) as response:
-        async for chunk in response.content.iter_any():
-            show(decoder.decode(chunk))
-        show(decoder.decode(b"", final=True))
-        if response.headers.get("X-Log-Complete") == "false":
-            note("the log is still being written: --follow goes on with it", as_json=as_json)
-    return ExitCode.OK
-
-
-def _emit_part(text: str) -> None:
-    if text:
-        emit_line({"text": text})
-
-
-async def _print_growing_log(
-    session: Session, task_id: int, attempt: int | None, show: Callable[[str], None]
-) -> ExitCode:
-    async for part in follow_log(session.hub, task_id, attempt=attempt):
-        if isinstance(part, LogEnd):
-            note(f"attempt {part.attempt} of task {task_id} is over: the task is {part.state}")
-            return ExitCode.FAILED if part.state in {TaskState.FAILED, TaskState.CANCELED} else ExitCode.OK
-        show(part)
-    return ExitCode.OK
 
 
 def _view(as_json: bool) -> LiveView | LineView | JsonView:

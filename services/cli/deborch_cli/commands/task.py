@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from deborch_cli.arguments import input_checked
-from deborch_cli.commands.following import print_log, watch_and_tell_task
+from deborch_cli.commands.following import watch_and_tell_task
+from deborch_cli.commands.printing_logs import print_log
 from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import Attempt, Follow, Json, Limit, TaskId, new_key
 from deborch_cli.output import Age, Duration, Identity, Sheet, Size, State, Table, confirm, emit, note
@@ -62,7 +63,10 @@ def show_log(task: TaskId, attempt: Attempt = None, follow: Follow = False, as_j
     """Print the log of a task."""
 
     async def run(session: Session) -> int:
-        return await print_log(session, task, attempt=attempt, follow=follow, as_json=as_json)
+        async def ask() -> Sequence[TaskSummary]:
+            return [await session.hub.get(f"/api/v1/tasks/{task}", Task)]
+
+        return await print_log(session, task, ask, attempt=attempt, follow=follow, as_json=as_json)
 
     raise typer.Exit(with_session(run))
 

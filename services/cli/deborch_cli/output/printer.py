@@ -61,6 +61,11 @@ def note(sentence: str, *, as_json: bool = False) -> None:
         console.print(Text(printable(sentence), style="bright_black"), soft_wrap=True)
 
 
+def aside(sentence: str) -> None:
+    """A remark that scripts get, too: on stderr, so that the result stays what it is."""
+    stderr().print(Text(printable(sentence), style="bright_black"), soft_wrap=True)
+
+
 def _speaks_unicode(console: Console) -> bool:
     return console.encoding.lower().startswith("utf")
 

@@ -1,9 +1,9 @@
 """The hub's event and log streams, taken up again where they broke off."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -12,6 +12,7 @@ from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.http import ApiClient
 from deborch_shared.http.sse import EventParser, ServerSentEvent, read_events
 
+AnswerT = TypeVar("AnswerT")
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 5.0
 GIVE_UP_AFTER_S = 120.0
@@ -39,6 +40,20 @@ class Patience:
         await asyncio.sleep(self._delay_s)
         self._waited_s += self._delay_s
         self._delay_s = min(self._delay_s * 2, _LONGEST_DELAY_S)
+
+
+async def ask_patiently(ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    """The answer, though the hub may be away for a while.
+
+    Raises:
+        DeborchError: what the hub refuses, or why it could not be reached for GIVE_UP_AFTER_S.
+    """
+    patience = Patience()
+    while True:
+        try:
+            return await ask()
+        except DeborchError as error:
+            await patience.wait_after(error)
 
 
 async def follow_events(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from deborch_cli.watching.streams import LogEnd, Patience, follow_events, follow_log
+from deborch_cli.watching.streams import LogEnd, ask_patiently, follow_events, follow_log
 from deborch_shared.contract.builds import BuildDetail, Task, TaskSummary
 from deborch_shared.contract.states import BlockedReason, TaskState
 from deborch_shared.errors import DeborchError
@@ -61,10 +61,11 @@ async def watch_task(hub: ApiClient, task_id: int, view: View) -> Task:
 def waits_for_dependencies(build: BuildDetail) -> bool:
     """True if every task that is not over is in dep-wait: only another package, published, can change that."""
     unfinished = [task for task in build.tasks if not task.state.is_terminal]
-    return bool(unfinished) and all(
-        task.state is TaskState.BLOCKED and task.blocked_reason is BlockedReason.BUILD_DEPENDENCIES
-        for task in unfinished
-    )
+    return bool(unfinished) and all(map(is_in_dep_wait, unfinished))
+
+
+def is_in_dep_wait(task: TaskSummary) -> bool:
+    return task.state is TaskState.BLOCKED and task.blocked_reason is BlockedReason.BUILD_DEPENDENCIES
 
 
 class _Watch(Generic[WatchedT]):
@@ -98,7 +99,7 @@ class _Watch(Generic[WatchedT]):
                 while not self._is_over(watched):
                     self._follow_newest(group, self._tasks_of(watched))
                     await self._something_new()
-                    watched = await self._ask_patiently()
+                    watched = await ask_patiently(self._ask)
                     self._view.show(watched)
             finally:
                 listener.cancel()
@@ -119,14 +120,6 @@ class _Watch(Generic[WatchedT]):
             return
         await asyncio.sleep(_SETTLE_S)
         self._changed.clear()
-
-    async def _ask_patiently(self) -> WatchedT:
-        patience = Patience()
-        while True:
-            try:
-                return await self._ask()
-            except DeborchError as error:
-                await patience.wait_after(error)
 
     def _follow_newest(self, group: asyncio.TaskGroup, tasks: Sequence[TaskSummary]) -> None:
         """Follow the log of the task that was started last, if the view shows logs."""
