@@ -89,8 +89,10 @@ def from_bug(error: BaseException) -> DeborchError:
 def from_system(error: OSError) -> DeborchError:
     """What the operating system refused, with the file that it was about."""
     about = f"{error.filename}: " if error.filename else ""
-    code = ErrorCode.DISK_FULL if error.errno in {errno.ENOSPC, errno.EDQUOT} else ErrorCode.INVALID_INPUT
-    return DeborchError(code, f"{about}{error.strerror or error}")
+    what = f"{about}{error.strerror or error}"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DeborchError(ErrorCode.DISK_FULL, what, hint="free space on that disk, or choose a place on another one")
+    return DeborchError(ErrorCode.INVALID_INPUT, what)
 
 
 def _lines(text: str) -> str:

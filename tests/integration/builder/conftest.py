@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aio_pika
 import pytest
 from tests.integration.builder.hub_server import ENROLMENT_TOKEN, HubServer, serving
 from tests.unit.builder.fakes import FakeEngine
@@ -18,6 +19,7 @@ from deborch_builder.data_directory import locked
 from deborch_builder.settings import BuilderSettings
 from deborch_shared.bus import COMMANDS, HUB_HEARTBEATS, HUB_REPORTS, Bus, publications
 from deborch_shared.bus.publisher import Publication
+from deborch_shared.bus.topology import DEAD
 from deborch_shared.clock import SystemClock
 from deborch_shared.events import Event, new_event
 from deborch_shared.events.model import EventData
@@ -97,6 +99,20 @@ class Scene:
         async with asyncio.timeout(within_s):
             while not condition():
                 await asyncio.sleep(0.01)
+
+
+async def dead_letters(amqp_url: str, count: int, within_s: float = 10) -> list[bytes]:
+    """The first `count` messages that were given up, in order."""
+    connection = await aio_pika.connect(amqp_url)
+    async with connection, asyncio.timeout(within_s):
+        queue = await (await connection.channel()).get_queue(DEAD)
+        found: list[bytes] = []
+        while len(found) < count:
+            if (message := await queue.get(fail=False, no_ack=True)) is not None:
+                found.append(message.body)
+            else:
+                await asyncio.sleep(0.02)
+        return found
 
 
 @pytest.fixture

@@ -1,17 +1,22 @@
 """The daemon against a real broker and a hub over HTTP."""
 
 import asyncio
+import os
 import signal
 import stat
+import subprocess
 from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
-from tests.integration.builder.conftest import NAME, Scene, scene_on
+from tests.integration.builder.conftest import NAME, Scene, dead_letters, scene_on
 from tests.integration.builder.hub_server import API_KEY, HubServer, serving
 from tests.unit.builder.fakes import FakeEngine, build_task, files_below, noop
 
+from deborch_shared.bus import COMMANDS, publications
+from deborch_shared.bus.publisher import Publication
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.events import new_event
 from deborch_shared.events.model import BuildDone, CancelTask, HostHeartbeat, TaskRefused, TaskStarted
 
 
@@ -93,6 +98,40 @@ async def test_an_order_of_another_version_is_refused_and_the_builder_goes_on(sc
     assert "mode" in refusal.reason
     assert [(report.task_id, report.succeeded) for report in scene.said(BuildDone)] == [(8, True)]
     assert not files_below(scene.data_dir / "assignments")
+
+
+async def test_what_is_no_command_goes_to_the_dead_letters_and_the_builder_goes_on(scene: Scene, amqp_url: str) -> None:
+    unknown = b'{"specversion": "1.0", "id": "1", "source": "/x", "type": "task.vanish", "data": {}}'
+    stray = publications([new_event(TaskStarted(task_id=1, attempt=1, host=NAME), source="/x")])[0].body
+    async with scene.daemon():
+        await scene.until(lambda: scene.said(HostHeartbeat))
+        await scene.bus.publish([Publication(COMMANDS, NAME, body) for body in (unknown, stray)])
+        await scene.command(noop(8))
+        await scene.until(lambda: scene.said(BuildDone))
+        assert await dead_letters(amqp_url, 2) == [unknown, stray]
+    assert not scene.said(TaskRefused)
+
+
+@pytest.mark.root
+async def test_sources_that_do_not_fit_on_the_disk_give_the_task_back_and_leave_nothing(scene: Scene) -> None:
+    scene.data_dir.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", scene.data_dir], check=True)
+    try:
+        task, content = build_task(scene.hub, 7), os.urandom(8 << 20)
+        big = {"name": "hello_2.10.orig.tar.gz", "sha256": scene.hub.keep(content), "size_bytes": len(content)}
+        async with scene.daemon():
+            await scene.until(lambda: scene.said(HostHeartbeat))
+            await scene.command(task.model_copy(update={"payload": {**task.payload, "files": [big]}}))
+            await scene.until(lambda: scene.said(BuildDone))
+            (done,) = scene.said(BuildDone)
+            assert (done.succeeded, done.failure_class) == (False, "chroot-fault")
+            assert "no space is left" in done.message
+            await scene.until(lambda: not files_below(scene.data_dir / "work"))
+            await scene.command(build_task(scene.hub, 8))
+            await scene.until(lambda: len(scene.said(BuildDone)) == 2)
+        assert scene.said(BuildDone)[1].succeeded
+    finally:
+        subprocess.run(["umount", scene.data_dir], check=True)
 
 
 async def test_a_log_that_the_hub_does_not_want_any_more_ends_the_attempt(scene: Scene) -> None:

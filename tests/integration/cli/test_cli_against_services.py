@@ -474,6 +474,24 @@ def test_a_result_whose_name_leads_elsewhere_is_refused_before_any_is_fetched(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.root
+def test_a_full_disk_is_told_with_the_file_and_nothing_half_fetched_stays(
+    logged_in: FakeServices, tmp_path: Path, capsys: Output
+):
+    add_artifact(logged_in, "hello.deb", os.urandom(3 << 20))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        assert run(["build", "download", "1", "--to", str(disk)]) == ExitCode.UNAVAILABLE
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    told = capsys.readouterr().err
+    assert f"{disk}/hello.deb: No space left on device" in told
+    assert "hint: free space" in told
+
+
 def test_files_that_are_there_are_kept_unless_told_otherwise(logged_in: FakeServices, tmp_path: Path, capsys: Output):
     add_artifact(logged_in, "hello.deb", b"good")
     (tmp_path / "hello.deb").write_bytes(b"mine")

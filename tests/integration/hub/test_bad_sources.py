@@ -101,5 +101,6 @@ async def test_it_is_refused_with_a_hint_and_leaves_nothing_behind(
         await replica.hub.create_build(BuildCreate(target="stable", dsc=made.dsc, files=made.files), ADMIN, None)
     assert refused.value.code is code
     assert refused.value.message
+    assert refused.value.hint
     for table in ("build", "task", "source_package", "source_version"):
         assert await replica.database.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608 - names are above

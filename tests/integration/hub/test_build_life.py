@@ -226,6 +226,7 @@ async def test_a_build_that_cannot_be_made_leaves_nothing_behind(
         await replica.hub.create_build(BuildCreate(**values), ADMIN, None)
     assert refused.value.code is code
     assert refused.value.message
+    assert refused.value.hint
     assert await replica.database.fetchval("SELECT count(*) FROM build") == 0
     assert await replica.database.fetchval("SELECT count(*) FROM task") == 0
     assert await replica.database.fetchval("SELECT count(*) FROM event WHERE type = 'build.requested'") == 0

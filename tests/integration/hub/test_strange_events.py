@@ -10,10 +10,11 @@ from prometheus_client import REGISTRY
 from tests.integration.hub.harness import ADMIN, StartBuilder, StartReplica
 from tests.integration.hub.test_task_life import leading
 
-from deborch_shared.bus import EVENTS, HUB_REPORTS
+from deborch_shared.bus import EVENTS, HUB_HEARTBEATS, HUB_REPORTS
 from deborch_shared.bus.topology import DEAD
 from deborch_shared.contract.builds import TaskCreate
 from deborch_shared.events import BATCH_CONTENT_TYPE, CONTENT_TYPE
+from deborch_shared.events.model import HostHeartbeat
 
 REPORT = {
     "specversion": "1.0",
@@ -25,17 +26,17 @@ REPORT = {
 }
 
 
-def buried() -> float:
-    labels = [{"queue": HUB_REPORTS.name, "reason": reason} for reason in ("unreadable", "failed")]
+def buried(queue: str = HUB_REPORTS.name) -> float:
+    labels = [{"queue": queue, "reason": reason} for reason in ("unreadable", "failed")]
     return sum(REGISTRY.get_sample_value("deborch_bus_dead_letters_total", each) or 0.0 for each in labels)
 
 
-async def publish(url: str, body: bytes, content_type: str = CONTENT_TYPE) -> None:
+async def publish(url: str, body: bytes, content_type: str = CONTENT_TYPE, routing_key: str = "build.done") -> None:
     """As a stranger with the broker's password would."""
     connection = await aio_pika.connect(url)
     async with connection:
         exchange = await (await connection.channel()).get_exchange(EVENTS)
-        await exchange.publish(aio_pika.Message(body, content_type=content_type), "build.done")
+        await exchange.publish(aio_pika.Message(body, content_type=content_type), routing_key)
 
 
 async def dead_letter(url: str, within_s: float = 10) -> bytes:
@@ -49,6 +50,11 @@ async def dead_letter(url: str, within_s: float = 10) -> bytes:
 
 def event(**changes: Any) -> bytes:
     return json.dumps({**REPORT, **changes}).encode()
+
+
+def heartbeat(**data: Any) -> bytes:
+    known = {"type": "host.heartbeat", "dataschema": "urn:deborch:event:host.heartbeat:1"}
+    return event(**known, data={"host": "b1", **data})
 
 
 @pytest.mark.parametrize(
@@ -82,6 +88,30 @@ async def test_what_cannot_be_used_goes_to_the_dead_letters_and_the_hub_goes_on(
     task = await replica.hub.create_task(TaskCreate(kind="noop", architecture="amd64"), ADMIN, None)
     await builder.finish(await builder.assignment())
     await replica.until(task.id, "completed")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        event(type="host.sang", dataschema="urn:deborch:event:host.sang:1", data={}),
+        heartbeat(running=[{"task_id": 2**70, "attempt": 1}]),
+        heartbeat(running=[{"task_id": 1, "attempt": 1, "stage": "x" * 81}]),
+    ],
+    ids=["unknown type", "number out of range", "endless stage"],
+)
+async def test_a_strange_heartbeat_is_dropped_and_counted_and_others_are_heard(
+    start_replica: StartReplica, start_builder: StartBuilder, amqp_url: str, body: bytes
+) -> None:
+    replica = await leading(start_replica)
+    builder = await start_builder(replica)
+    before = buried(HUB_HEARTBEATS.name)
+    await publish(amqp_url, body, routing_key="host.heartbeat")
+    await builder.say(HostHeartbeat(host=builder.name, load_1m=7.5))
+    async with asyncio.timeout(10):
+        while await replica.database.fetchval("SELECT load_1m FROM host") != 7.5:
+            await asyncio.sleep(0.02)
+        while buried(HUB_HEARTBEATS.name) != before + 1:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_report_with_characters_that_the_database_cannot_hold_still_ends_its_attempt(

@@ -246,9 +246,12 @@ async def test_a_name_that_another_principal_registered_is_refused(
     replica = await leading(start_replica)
     await start_builder(replica)
     await replica.database.execute("UPDATE host SET principal = 'host:other'")
+    before = await replica.database.fetchrow("SELECT * FROM host")
     with pytest.raises(DeborchError) as refused:
-        await start_builder(replica)
+        await start_builder(replica, cpu=99, tags=("mine",))
     assert refused.value.code is ErrorCode.NAME_TAKEN
+    assert refused.value.hint
+    assert await replica.database.fetch("SELECT * FROM host") == [before]
 
 
 async def test_the_same_idempotency_key_makes_one_task(start_replica: StartReplica) -> None:

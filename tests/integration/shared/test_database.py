@@ -64,6 +64,19 @@ async def test_a_text_with_nul_is_invalid_input(database):
         assert caught.value.code is ErrorCode.INVALID_INPUT
 
 
+async def test_a_server_whose_disk_is_full_says_so_and_the_transaction_left_nothing(database):
+    async with Database(database, application="test") as pool:
+        await pool.execute("CREATE TABLE kept (a int)")
+        with pytest.raises(DeborchError) as caught:
+            async with pool.transaction() as connection:
+                await connection.execute("INSERT INTO kept VALUES (1)")
+                await connection.execute("DO $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full'; END $$")
+        assert caught.value.code is ErrorCode.DISK_FULL
+        assert caught.value.temporary
+        assert "free space on the database server" in caught.value.hint
+        assert await pool.fetchval("SELECT count(*) FROM kept") == 0
+
+
 async def test_our_own_mistakes_in_sql_keep_their_cause(database):
     async with Database(database, application="test") as pool:
         with pytest.raises(Exception, match="no_such_table") as caught:

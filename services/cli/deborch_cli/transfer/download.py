@@ -61,6 +61,8 @@ async def download(
         with partial.open("wb") as sink:
             await _fetch(hub, file, sink, moved)
         partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
     return path

@@ -132,7 +132,11 @@ async def _wait_for(work: Work, build_id: int, after: Sequence[int]) -> None:
     states = {row["id"]: row["state"] for row in rows}
     for other in after:
         if other not in states:
-            raise DeborchError(ErrorCode.NOT_FOUND, f"there is no build {other} to wait for")
+            raise DeborchError(
+                ErrorCode.NOT_FOUND,
+                f"there is no build {other} to wait for",
+                hint="`deborch build list` shows them",
+            )
         if states[other] in {"failed", "canceled"}:
             raise DeborchError(
                 ErrorCode.CONFLICT, f"build {other} is {states[other]} and would be waited for in vain",

@@ -34,7 +34,11 @@ async def read_source(context: Context, dsc: UploadedFile, files: Sequence[Uploa
     check_file_name(dsc.name, "the request")
     await require_blobs(context, [dsc, *files])
     if dsc.size_bytes > MAX_DSC_BYTES:
-        raise DeborchError(ErrorCode.INVALID_SOURCE, f"{dsc.name} is larger than {MAX_DSC_BYTES} bytes: not a .dsc")
+        raise DeborchError(
+            ErrorCode.INVALID_SOURCE,
+            f"{dsc.name} is larger than {MAX_DSC_BYTES} bytes: not a .dsc",
+            hint="give the .dsc as such, and the files that it lists beside it",
+        )
     raw = context.blobs.path_of(Sha256(dsc.sha256)).read_bytes()
     control = parse_dsc(raw, file_name=dsc.name)
     if dsc.name != control.dsc_name:
@@ -59,7 +63,11 @@ async def read_source(context: Context, dsc: UploadedFile, files: Sequence[Uploa
                 hint="download the source package again and compare with `dscverify` or `sha256sum`",
             )
     if given:
-        raise DeborchError(ErrorCode.INVALID_SOURCE, f"{dsc.name} does not name {', '.join(sorted(given))}")
+        raise DeborchError(
+            ErrorCode.INVALID_SOURCE,
+            f"{dsc.name} does not name {', '.join(sorted(given))}",
+            hint="give the files that the .dsc lists, and no others",
+        )
     return UploadedSource(control, raw.decode("utf-8", "replace"), dsc, tuple(files))
 
 
