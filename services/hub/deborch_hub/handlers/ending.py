@@ -21,7 +21,9 @@ async def cancel_task(context: Context, task_id: TaskId, by: Principal) -> None:
     async with context.transactions.begin() as work:
         task = await work.connection.fetchrow(SQL["lock_task"], task_id)
         if task is None:
-            raise DeborchError(ErrorCode.NOT_FOUND, f"there is no task {task_id}")
+            raise DeborchError(
+                ErrorCode.NOT_FOUND, f"there is no task {task_id}", hint="`deborch task list` shows them"
+            )
         if task["build_id"] is None:
             transition(TaskState(task["state"]), Move.CANCEL)
             await _cancel(context, work, task, by)
@@ -91,7 +93,9 @@ async def give_back(context: Context, build_id: BuildId, command: GiveBack, by: 
         build = await locked_build(work, build_id)
         if build["state"] in {BuildState.COMPLETED.value, BuildState.PUBLISHING.value}:
             raise DeborchError(
-                ErrorCode.ILLEGAL_TRANSITION, f"build {build_id} is {build['state']}: nothing to give back"
+                ErrorCode.ILLEGAL_TRANSITION,
+                f"build {build_id} is {build['state']}: nothing to give back",
+                hint="to build it again raise its version and submit it, or submit it with --scratch",
             )
         freed = 0
         for task in await work.connection.fetch(SQL["tasks_of_build"], build_id):
@@ -110,7 +114,9 @@ async def give_back(context: Context, build_id: BuildId, command: GiveBack, by: 
                 await work.connection.execute(SQL["set_build_state"], build_id, BuildState.BUILDING.value, "", None)
             except asyncpg.UniqueViolationError:
                 raise DeborchError(
-                    ErrorCode.ALREADY_EXISTS, "another build of that version is under way for this target"
+                    ErrorCode.ALREADY_EXISTS,
+                    "another build of that version is under way for this target",
+                    hint=f"`deborch build list --source {build['source_name']}` shows it; cancel it or wait for it",
                 ) from None
             work.tell(
                 BuildRequested(
