@@ -40,7 +40,9 @@ def test_a_watched_build_shows_tasks_and_the_growing_log_and_obeys_nothing_in_it
     logged_in.logs[2] = b"checking for gcc\n\x1b]0;owned\x07\x1b[2Jmake: Error 2\n"
 
     def end() -> None:
-        time.sleep(1.5)
+        while "GET /api/v1/tasks/2/log/stream" not in logged_in.requests:
+            time.sleep(0.05)
+        time.sleep(1)
         logged_in.builds[1] = make_build(failed, state=BuildState.FAILED, ended_at=AT, message="amd64: compile")
         logged_in.announce("build.failed", build_id=1)
 

@@ -301,7 +301,7 @@ async def test_tasks_submitted_at_a_replica_that_does_not_schedule_are_placed_al
 async def test_many_tasks_at_once_each_end_exactly_once(
     start_replica: StartReplica, start_builder: StartBuilder
 ) -> None:
-    replica = await leading(start_replica)
+    replica = await leading(start_replica, heartbeat_s=30)
     builders = [await start_builder(replica, f"b{n}") for n in range(3)]
 
     async def work(builder: Any) -> None:
