@@ -14,11 +14,11 @@ def enabled_again(stack: Stack) -> Iterator[None]:
 
 @pytest.mark.parametrize(("command", "state"), [("drain", "draining"), ("disable", "disabled")])
 def test_a_host_out_of_service_gets_no_task_why_says_so_and_enabling_it_starts_the_task(stack, cli, command, state):
-    running = cli.json("task", "create", "--duration", 3)["id"]
+    running = stack.post("tasks", {"duration_s": 3})["id"]
     until(lambda: stack.get(f"tasks/{running}")["state"] == "running", "a task runs")
     assert cli.json("host", command, "b1")["state"] == state
-    waiting = cli.json("task", "create")["id"]
-    cli("task", "watch", running)
+    waiting = stack.post("tasks", {})["id"]
+    until(lambda: stack.get(f"tasks/{running}")["state"] == "completed", "what ran has ended")
     why = cli.json("task", "why", waiting)
     assert why["state"] == "free"
     assert [(host["host"], host["obstacle"]) for host in why["hosts"]] == [("b1", "state")]
