@@ -267,8 +267,8 @@ async def test_the_same_idempotency_key_makes_one_task(start_replica: StartRepli
 async def test_another_replica_takes_over_and_the_old_epoch_can_assign_nothing(
     start_replica: StartReplica, start_builder: StartBuilder
 ) -> None:
-    first = await leading(start_replica)
-    second = await start_replica()
+    first = await leading(start_replica, heartbeat_s=30)
+    second = await start_replica(heartbeat_s=30)
     builder = await start_builder(first)
     old_epoch = first.process.leadership.epoch
     await first.database.execute("UPDATE scheduler_lease SET expires_at = '-infinity'")
@@ -288,8 +288,8 @@ async def test_another_replica_takes_over_and_the_old_epoch_can_assign_nothing(
 async def test_tasks_submitted_at_a_replica_that_does_not_schedule_are_placed_all_the_same(
     start_replica: StartReplica, start_builder: StartBuilder
 ) -> None:
-    first = await leading(start_replica)
-    second = await start_replica()
+    first = await leading(start_replica, heartbeat_s=30)
+    second = await start_replica(heartbeat_s=30)
     builder = await start_builder(second)
     async with asyncio.timeout(10):
         while not first.context.board.hosts:
