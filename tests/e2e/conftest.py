@@ -11,8 +11,6 @@ import pytest
 from tests.e2e.running import Cli, Stack, environment_for, running
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deborch_cli.local.rabbitmq_files import RabbitMQFiles
-
 Sources = Callable[..., Path]
 _NUMBERS = itertools.count(1)
 
@@ -27,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def data_directory(tmp_path_factory: pytest.TempPathFactory, rabbitmq_files: RabbitMQFiles) -> Callable[[str], Path]:
+def data_directory(tmp_path_factory: pytest.TempPathFactory, rabbitmq_files) -> Callable[[str], Path]:
     """Make a data directory where RabbitMQ's programs need not be fetched again."""
 
     def make(name: str) -> Path:
