@@ -15,11 +15,15 @@ class FailureClass(StrEnum):
     CHROOT = "chroot-fault"
     FETCH = "fetch-fault"
     COMPILE = "compile"
+    TEST = "test"
     INSTALL = "install"
     TIMEOUT = "timeout"
+    LOG_IDLE = "log-idle"
     LOG_LIMIT = "log-limit"
     POLICY = "policy"
     KILLED = "killed"
+    KILLED_OOM = "killed-oom"
+    KILLED_LIMIT = "killed-limit"
 
 
 EXIT_CODES: Mapping[FailureClass, int] = MappingProxyType(
@@ -33,6 +37,10 @@ EXIT_CODES: Mapping[FailureClass, int] = MappingProxyType(
         FailureClass.TIMEOUT: 8,
         FailureClass.LOG_LIMIT: 9,
         FailureClass.KILLED: 10,
+        FailureClass.TEST: 11,
+        FailureClass.LOG_IDLE: 12,
+        FailureClass.KILLED_OOM: 13,
+        FailureClass.KILLED_LIMIT: 14,
     }
 )
 """0 is success and 2 wrong usage, as everywhere; an error of no class is 70 (EX_SOFTWARE)."""

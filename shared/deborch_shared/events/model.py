@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 _registry: dict[tuple[str, int], type["EventData"]] = {}
 
 FailureClass = Literal[
-    "dep-wait", "chroot-fault", "fetch-fault", "compile", "install", "timeout", "log-limit", "policy", "killed",
+    "dep-wait", "chroot-fault", "fetch-fault", "compile", "test", "install", "timeout", "log-idle", "log-limit",
+    "policy", "killed", "killed-oom", "killed-limit",
     "refused", "host-lost", "internal",
 ]  # fmt: skip
 """Why an attempt did not succeed. `dep-wait` blocks the task, the faults and `host-lost` give it back."""

@@ -15,11 +15,15 @@ _FOLLOWS: dict[str, Move] = {
     "refused": Move.FREE,
     "internal": Move.FREE,
     "compile": Move.FAIL,
+    "test": Move.FAIL,
     "install": Move.FAIL,
     "timeout": Move.FAIL,
+    "log-idle": Move.FAIL,
     "log-limit": Move.FAIL,
     "policy": Move.FAIL,
     "killed": Move.FAIL,
+    "killed-oom": Move.FAIL,
+    "killed-limit": Move.FAIL,
 }
 if set(_FOLLOWS) != set(get_args(FailureClass)):
     raise AssertionError("every failure class needs a row")

@@ -1,0 +1,62 @@
+"""The end of every command: signals cancel it, errors are shown without a traceback and become the exit code."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from deb_mock.failures import EXIT_UNKNOWN, exit_code
+from deborch_shared.errors import DeborchError, ErrorCode
+
+T = TypeVar("T")
+_INTERRUPTED = 130
+
+
+def finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
+    """Run `work`; an error is shown without a traceback and becomes the exit code."""
+    try:
+        return asyncio.run(_until_signalled(work))
+    except DeborchError as error:
+        _show(error, as_json=as_json)
+        raise typer.Exit(exit_code(error)) from None
+    except OSError as error:
+        _show(_system_error(error), as_json=as_json)
+        raise typer.Exit(EXIT_UNKNOWN) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        Console(stderr=True).print("interrupted; the buildroot is removed")
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _system_error(error: OSError) -> DeborchError:
+    return DeborchError(
+        ErrorCode.INVALID_INPUT,
+        f"{error.filename or 'deb-mock'}: {error.strerror or error}",
+        hint="check that the file or directory exists and may be used",
+    )
+
+
+async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM ends a build as Ctrl-C does."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
+
+
+def _show(error: DeborchError, *, as_json: bool) -> None:
+    if as_json:
+        json.dump(
+            {"code": error.code, "message": error.message, "hint": error.hint, **error.fields}, sys.stdout, default=str
+        )
+        print()  # noqa: T201
+        return
+    console = Console(stderr=True)
+    console.print(f"deb-mock: {error.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"  what to do: {error.hint}", markup=False, highlight=False, soft_wrap=True)
+    if "log" in error.fields:
+        console.print(f"  log: {error.fields['log']}", markup=False, highlight=False, soft_wrap=True)
