@@ -48,6 +48,8 @@ class ErrorCode(StrEnum):
     FETCH_FAILED = "fetch-failed"
     DEPENDENCY_WAIT = "dep-wait"
     BUILD_FAILED = "build-failed"
+    CHECK_FAILED = "check-failed"
+    PLUGIN_FAILED = "plugin-failed"
     CANCELED = "canceled"
     NEEDS_ROOT = "needs-root"
     PORT_TAKEN = "port-taken"
@@ -97,6 +99,8 @@ ERRORS: Mapping[ErrorCode, ErrorSpec] = MappingProxyType(
         ErrorCode.FETCH_FAILED: ErrorSpec(502, "Download failed", temporary=True),
         ErrorCode.DEPENDENCY_WAIT: ErrorSpec(409, "Build dependencies are not available"),
         ErrorCode.BUILD_FAILED: ErrorSpec(500, "Build failed"),
+        ErrorCode.CHECK_FAILED: ErrorSpec(500, "Check failed"),
+        ErrorCode.PLUGIN_FAILED: ErrorSpec(500, "Plug-in failed"),
         ErrorCode.CANCELED: ErrorSpec(409, "Canceled"),
         ErrorCode.NEEDS_ROOT: ErrorSpec(500, "Needs root"),
         ErrorCode.PORT_TAKEN: ErrorSpec(500, "Port already taken"),

@@ -9,8 +9,8 @@ repositories the digest of their indices is part of the question.
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,14 @@ _MODE_OPTIONS = {"any+all": (), "any": ("--arch-only",), "all": ("--indep-only",
 _NO_CACHED_ARCHIVES = ("-o", "Dir::Cache::archives=/tmp/")
 """Otherwise files that apt has already are missing in what it prints."""
 _KEEP_ALL_LISTS = ("-o", "APT::Get::List-Cleanup=false")
+
+AroundApt = Callable[[list[str]], AbstractAsyncContextManager[list[str]]]
+"""Entered around each command of apt with its command line; what it yields is run."""
+
+
+@asynccontextmanager
+async def _unchanged(argv: list[str]) -> AsyncIterator[list[str]]:
+    yield argv
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,17 @@ class DependencyResolver:
 
     def __init__(self, config: EngineConfig, buildroots: Buildroots) -> None:
         self._environment = {**apt_output.APT_ENVIRONMENT, **config.proxies}
+        self.proxies = config.proxies
         self._buildroots = buildroots
 
-    async def provide(self, base: Base, package: SourcePackage, request: BuildRequest, steps: Steps) -> Dependencies:
+    async def provide(
+        self,
+        base: Base,
+        package: SourcePackage,
+        request: BuildRequest,
+        steps: Steps,
+        around_apt: AroundApt = _unchanged,
+    ) -> Dependencies:
         """The layers with the build dependencies of `package`.
 
         Raises:
@@ -76,16 +92,18 @@ class DependencyResolver:
             known = _remembered(directory, question.key(""))
             if known is not None:
                 return known
-        return await self._ask(base, question, directory, steps)
+        return await self._ask(base, question, directory, steps, around_apt)
 
-    async def _ask(self, base: Base, question: _Question, directory: Path, steps: Steps) -> Dependencies:
+    async def _ask(
+        self, base: Base, question: _Question, directory: Path, steps: Steps, around_apt: AroundApt
+    ) -> Dependencies:
         request = question.request
         upper = directory / f".new-{request.build_id}-{secrets.token_hex(4)}"
         spec = self._buildroots.spec(f"{request.build_id}-deps", base, upper=upper, repositories=request.extra_sources)
         async with AsyncExitStack() as stack:
             with failures_are(FailureClass.CHROOT):
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
-            apt = _Apt(sandbox, steps, self._environment)
+            apt = _Apt(sandbox, steps, self._environment, around_apt)
             put_file(sandbox, question.package.dsc.name, question.package.text)
             index_digest = await apt.add_repositories(request.extra_sources)
             key = question.key(index_digest)
@@ -109,10 +127,11 @@ class DependencyResolver:
 class _Apt:
     """apt-get in a sandbox."""
 
-    def __init__(self, sandbox: Sandbox, steps: Steps, environment: dict[str, str]) -> None:
+    def __init__(self, sandbox: Sandbox, steps: Steps, environment: dict[str, str], around: AroundApt) -> None:
         self._sandbox = sandbox
         self._steps = steps
         self._environment = environment
+        self._around = around
         self.refreshed = False
 
     async def add_repositories(self, repositories: Sequence[ExtraRepository]) -> str:
@@ -174,9 +193,10 @@ class _Apt:
         otherwise: FailureClass = FailureClass.CHROOT,
     ) -> str:
         """Output of `argv`; with `quiet` it goes to the log only if it fails."""
-        result = await self._steps.run(
-            self._sandbox, argv, env=self._environment, network=network, quiet=quiet, check=False
-        )
+        async with self._around(argv) as command:
+            result = await self._steps.run(
+                self._sandbox, command, env=self._environment, network=network, quiet=quiet, check=False
+            )
         output = result.output.decode("utf-8", "replace")
         if result.returncode == 0:
             return output

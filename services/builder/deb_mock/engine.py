@@ -7,13 +7,14 @@ import asyncio
 import errno
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 from deb_mock import fetch
 from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
 from deb_mock.buildroot import Buildroots, check_name
+from deb_mock.check_rooms import Rooms
 from deb_mock.dependencies import DependencyResolver
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import (
@@ -31,6 +32,8 @@ from deb_mock.model import (
     StageSink,
 )
 from deb_mock.package_build import PackageBuilds
+from deb_mock.plugins import checks as verdicts
+from deb_mock.plugins.manager import BuildHooks, Plugins
 from deb_mock.privileges import require_root
 from deb_mock.repositories import add_repository, check_repository
 from deb_mock.results import ResultDirectory
@@ -46,7 +49,8 @@ class Engine:
     """Builds source packages in clean buildroots. Builds may run at the same time, in one loop or many processes."""
 
     def __init__(self, config: EngineConfig) -> None:
-        self._config = config
+        self._plugins = Plugins(config)
+        self._config = config = self._plugins.config
         self._bases = BaseStore(config)
         self._buildroots = Buildroots(config)
         self._dependencies = DependencyResolver(config, self._buildroots)
@@ -100,7 +104,11 @@ class Engine:
         async with self._working(request.build_id, results, (log_path,), request.timeout_s):
             with log_path.open("xb", buffering=0) as log:
                 steps = Steps(_both(log.write, on_log), on_stage, request.log_limit_bytes)
-                result = await self._build(request, results, steps, log_path)
+                async with self._plugins.of_build(request, steps, log_path) as hooks:
+                    hooks.result = result = await self._build(request, results, steps, log_path, hooks)
+                    refusal = verdicts.verdict(result.checks, results.final)
+                    if refusal is not None:
+                        raise refusal
         return result
 
     async def fetch_source(self, request: FetchRequest, *, on_log: LogSink) -> FetchResult:
@@ -141,13 +149,15 @@ class Engine:
                         for repository in request.extra_sources:
                             await add_repository(sandbox, repository)
                         environment = {**APT_ENVIRONMENT, **self._config.proxies}
-                        result = await sandbox.run(
-                            request.argv,
-                            env=environment,
-                            network=request.network,
-                            on_output=on_output,
-                            check=False,
-                        )
+                        async with self._plugins.of_command(request, sandbox, on_log) as ended:
+                            result = await sandbox.run(
+                                request.argv,
+                                env=environment,
+                                network=request.network,
+                                on_output=on_output,
+                                check=False,
+                            )
+                            ended(result.returncode)
         return result.returncode
 
     async def close(self) -> None:
@@ -163,7 +173,10 @@ class Engine:
 
     async def remove_base(self, base: Base) -> bool:
         """Remove a base with its dependency layers, unless a buildroot uses it; tells whether."""
-        return await self._bases.remove(base)
+        await self._plugins.before_clean(base)
+        removed = await self._bases.remove(base)
+        await self._plugins.after_clean(base, removed=removed)
+        return removed
 
     @asynccontextmanager
     async def _working(
@@ -191,27 +204,44 @@ class Engine:
                 self._running.discard(task)
 
     async def _build(
-        self, request: BuildRequest, results: ResultDirectory, steps: Steps, log_path: Path
+        self, request: BuildRequest, results: ResultDirectory, steps: Steps, log_path: Path, hooks: BuildHooks
     ) -> BuildResult:
         with steps.stage(Stage.SOURCE):
             package = await SourcePackage.read(
                 request.dsc, directory=request.source_dir, keyring=self._config.source_keyring
             )
         with steps.stage(Stage.BASE):
+            await hooks.before(Stage.BASE, source=package.description)
             base = await self.ensure_base(
                 request.suite, request.architecture, components=request.components, on_log=steps.log
             )
+            request = await hooks.base_ready(base)
         with self._bases.in_use(base):
             with steps.stage(Stage.DEPENDENCIES):
-                dependencies = await self._dependencies.provide(base, package, request, steps)
+                await hooks.before(Stage.DEPENDENCIES)
+                dependencies = await self._dependencies.provide(
+                    base, hooks.needs_of(package), request, steps, hooks.apt
+                )
                 steps.say(f"build dependencies: cache {dependencies.cache}")
-            artifacts = await self._builds.build(base, dependencies.layers, package, request, results, steps)
+                await hooks.dependencies_ready()
+            artifacts = await self._builds.build(
+                base, dependencies.layers, package, request, results, steps, hooks=hooks
+            )
+            collected = await hooks.collected(results, artifacts)
+            rooms = Rooms(self._dependencies, self._buildroots, base, package, request, steps, collected)
+            with steps.stage(Stage.CHECK) if hooks.has_checks else nullcontext():
+                checks = await hooks.checked(collected, rooms)
         description = package.description
         log_name = f"{description.name}_{without_epoch(description.version)}_{request.architecture}.build"
-        artifacts.append(await asyncio.to_thread(results.add_log, log_name, log_path))
+        await hooks.log_closed(collected, await asyncio.to_thread(results.add_log, log_name, log_path))
         await asyncio.to_thread(results.publish)
         return BuildResult(
-            description.name, description.version, tuple(artifacts), tuple(steps.times), dependencies.cache
+            description.name,
+            description.version,
+            collected.artifacts,
+            tuple(steps.times),
+            dependencies.cache,
+            checks,
         )
 
 

@@ -31,6 +31,8 @@ class Stage(StrEnum):
     UNPACK = "unpack"
     BUILD = "build"
     COLLECT = "collect"
+    CHECK = "check"
+    """Only if there are plug-ins that check."""
 
 
 class ArtifactKind(StrEnum):
@@ -42,6 +44,26 @@ class ArtifactKind(StrEnum):
     BUILDINFO = "buildinfo"
     LOG = "log"
     OTHER = "other"
+
+
+class CheckStatus(StrEnum):
+    """What a check of results comes to."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSetting:
+    """What the configuration says of one plug-in."""
+
+    name: str
+    enabled: bool = True
+    required: bool = True
+    """Whether a failure of the plug-in ends the build; otherwise it is logged, and the plug-in left out of the rest."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Checked against the plug-in's own model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +90,8 @@ class EngineConfig:
     """A base older than this is made again, so that its package lists do not fall behind."""
     proxies: Mapping[str, str] = field(default_factory=dict)
     """Proxy variables (`http_proxy`, ...) for steps that use the network."""
+    plugins: tuple[PluginSetting, ...] = ()
+    """In the order in which they are called; of two of one name the later counts."""
 
     @property
     def sandboxes_dir(self) -> Path:
@@ -140,6 +164,23 @@ class StageTime:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check of the results came to."""
+
+    name: str
+    status: CheckStatus
+    gating: bool
+    """Whether a failure ends the build."""
+    summary: str
+    findings: tuple[str, ...]
+    report: str | None
+    """Name of the artifact with the whole report."""
+    wall_s: float
+    failure_class: str
+    """Of the build that it ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class BuildResult:
     """A build that succeeded; one that did not raises."""
 
@@ -148,6 +189,7 @@ class BuildResult:
     artifacts: tuple[Artifact, ...]
     stages: tuple[StageTime, ...]
     dependency_cache: Literal["hit", "miss"]
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from deb_mock.base_recipe import BUILD_UID, BUILD_USER
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Artifact, Base, BuildRequest, Stage
+from deb_mock.plugins.manager import BuildHooks
 from deb_mock.repositories import WORKSPACE
 from deb_mock.results import ResultDirectory, collect
 from deb_mock.source import SourcePackage
@@ -39,6 +40,8 @@ class PackageBuilds:
         request: BuildRequest,
         results: ResultDirectory,
         steps: Steps,
+        *,
+        hooks: BuildHooks,
     ) -> list[Artifact]:
         """Build `package` and put what comes out into `results`.
 
@@ -48,14 +51,20 @@ class PackageBuilds:
         source_directory = f"{WORKSPACE}/{_directory_name(package)}"
         async with AsyncExitStack() as stack:
             with steps.stage(Stage.BUILDROOT), failures_are(FailureClass.CHROOT):
-                spec = self._buildroots.spec(request.build_id, base, layers=layers)
+                spec = hooks.spec(self._buildroots.spec(request.build_id, base, layers=layers))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
                 await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._buildroots.file_owner)
+                inside = await stack.enter_async_context(hooks.buildroot(sandbox))
             with steps.stage(Stage.UNPACK):
+                await inside.before(Stage.UNPACK)
                 unpack = ["dpkg-source", "--no-check", "-x", f"{WORKSPACE}/{package.dsc.name}", source_directory]
                 await self._run(sandbox, steps, unpack, WORKSPACE, {})
+                await inside.after(Stage.UNPACK)
             with steps.stage(Stage.BUILD):
-                await self._run(sandbox, steps, _command(request), source_directory, _environment(request))
+                command, environment = hooks.build_command(_command(request)), hooks.environment(_environment(request))
+                await inside.before(Stage.BUILD)
+                await self._run(sandbox, steps, command, source_directory, environment)
+                await inside.after(Stage.BUILD)
             with steps.stage(Stage.COLLECT):
                 name, version = package.description.name, package.description.version
                 artifacts = await asyncio.to_thread(collect, sandbox.workspace_fd, name, version, request, results)

@@ -75,6 +75,8 @@ EXIT_CODES: Mapping[ErrorCode, ExitCode] = MappingProxyType(
         ErrorCode.SANDBOX_FAILED: ExitCode.FAILED,
         ErrorCode.CHROOT_FAILED: ExitCode.FAILED,
         ErrorCode.BUILD_FAILED: ExitCode.FAILED,
+        ErrorCode.CHECK_FAILED: ExitCode.FAILED,
+        ErrorCode.PLUGIN_FAILED: ExitCode.FAILED,
         ErrorCode.CANCELED: ExitCode.FAILED,
         ErrorCode.INTERNAL: ExitCode.FAILED,
     }

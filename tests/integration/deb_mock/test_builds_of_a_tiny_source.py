@@ -47,7 +47,7 @@ async def test_a_build_gives_packages_changes_buildinfo_and_log_with_true_hashes
     assert sorted(path.name for path in request.result_dir.iterdir()) == sorted(a.name for a in result.artifacts)
     listed = await process.run(["dpkg-deb", "-c", str(by_kind[ArtifactKind.DEB].path)])
     assert b"./usr/share/tiny/file" in listed.output
-    assert stages == list(Stage)
+    assert stages == [stage for stage in Stage if stage is not Stage.CHECK]
     assert [time.stage for time in result.stages] == stages
     assert by_kind[ArtifactKind.LOG].path.read_bytes() in bytes(log)
 

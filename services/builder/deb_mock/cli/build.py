@@ -22,6 +22,7 @@ from deb_mock.cli.options import (
     read_repository,
     required_codename,
 )
+from deb_mock.cli.plugin_options import PluginOption, plugin_setting, show_checks
 from deb_mock.cli.progress import Progress
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_tmpfs_bytes
 from deb_mock.engine import Engine
@@ -59,6 +60,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     tmpfs_mib: Annotated[int | None, typer.Option(min=0, help="Memory for the build's files; 0: on disk.")] = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     cache_dir: CacheDir = DEFAULT_CACHE_DIR,
+    plugin: PluginOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +69,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
         engine_config(state_dir, cache_dir, mirror),
         source_keyring=source_keyring.absolute() if source_keyring else None,
         tmpfs_bytes=default_tmpfs_bytes() if tmpfs_mib is None else (tmpfs_mib << 20) or None,
+        plugins=tuple(plugin_setting(text) for text in plugin or ()),
     )
 
     async def work() -> BuildResult:
@@ -93,6 +96,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     console = Console()
     for artifact in result.artifacts:
         console.print(str(artifact.path), highlight=False, soft_wrap=True)
+    show_checks(result.checks)
 
 
 async def _build(config: EngineConfig, request: BuildRequest, *, verbose: bool) -> BuildResult:

@@ -5,11 +5,13 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine
+from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
 
+from deb_mock.cli.plugin_options import show_checks
 from deb_mock.failures import EXIT_UNKNOWN, exit_code
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -48,15 +50,22 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
     return await work
 
 
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
 def _show(error: DeborchError, *, as_json: bool) -> None:
     if as_json:
         json.dump(
-            {"code": error.code, "message": error.message, "hint": error.hint, **error.fields}, sys.stdout, default=str
+            {"code": error.code, "message": error.message, "hint": error.hint, **error.fields},
+            sys.stdout,
+            default=_plain,
         )
         print()  # noqa: T201
         return
     console = Console(stderr=True)
     console.print(f"deb-mock: {error.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     console.print(f"  what to do: {error.hint}", markup=False, highlight=False, soft_wrap=True)
+    show_checks(error.fields.get("checks", ()))
     if "log" in error.fields:
         console.print(f"  log: {error.fields['log']}", markup=False, highlight=False, soft_wrap=True)

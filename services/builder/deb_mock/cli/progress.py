@@ -17,6 +17,7 @@ _DOING = {
     Stage.UNPACK: "unpacking the source",
     Stage.BUILD: "building",
     Stage.COLLECT: "collecting the results",
+    Stage.CHECK: "checks",
 }
 
 

@@ -1,0 +1,119 @@
+"""An in-toto statement (v1) with a SLSA v1 provenance predicate: results, inputs by hash, parameters, builder."""
+
+import hashlib
+import json
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from deb_mock.model import Artifact
+from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
+from deb_mock.plugins.installed import InstalledPackage, installed_packages
+from deb_mock.plugins.naming import package_url, stem
+
+_STATEMENT = "https://in-toto.io/Statement/v1"
+_PREDICATE = "https://slsa.dev/provenance/v1"
+_BUILD_TYPE = "urn:deb-orchestrator:deb-mock:build:v1"
+
+
+class ProvenanceOptions(PluginOptions):
+    """Options of provenance."""
+
+    builder_id: str = Field(
+        "urn:deb-mock:local", pattern=r"^[a-z][a-z0-9+.-]*:.+", description="URI of those who run this builder."
+    )
+
+
+class Provenance(Plugin):
+    """Written last: enabled after the plug-ins that sign and compress, it names files as they are then."""
+
+    name: ClassVar[str] = "provenance"
+    summary: ClassVar[str] = "in-toto statement with SLSA v1 provenance of the results."
+    api_version: ClassVar[str] = "1.0"
+    options_model: ClassVar[type[PluginOptions]] = ProvenanceOptions
+    options: ProvenanceOptions
+
+    def __init__(self, options: object) -> None:
+        super().__init__(options)
+        self._installed: tuple[InstalledPackage, ...] = ()
+        self._dsc_sha256 = ""
+
+    @hookimpl
+    async def buildroot_opened(self, build: BuildContext, buildroot: Buildroot) -> None:
+        """The inputs, before anything of them has run."""
+        self._installed = await installed_packages(buildroot)
+        self._dsc_sha256 = hashlib.sha256(buildroot.take(build.request.dsc.name)).hexdigest()
+
+    @hookimpl
+    def process_log(self, build: BuildContext, results: Results) -> None:
+        """Write the statement."""
+        name = f"{stem(build)}.intoto.json"
+        statement = {
+            "_type": _STATEMENT,
+            "subject": [_described(artifact) for artifact in results.artifacts if not artifact.name.endswith(".build")],
+            "predicateType": _PREDICATE,
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": _BUILD_TYPE,
+                    "externalParameters": _parameters(build),
+                    "internalParameters": {"base": build.base.name if build.base else None},
+                    "resolvedDependencies": [*self._source_files(build), *self._environment(build)],
+                },
+                "runDetails": {
+                    "builder": {
+                        "id": self.options.builder_id,
+                        "version": {"deb-orchestrator": version("deb-orchestrator")},
+                    },
+                    "metadata": {
+                        "invocationId": f"{build.request.build_id}-{uuid.uuid4()}",
+                        "startedOn": _timestamp(datetime.fromtimestamp(build.started_at_s, UTC)),
+                        "finishedOn": _timestamp(datetime.now(UTC)),
+                    },
+                    "byproducts": [_described(each) for each in results.artifacts if each.name.endswith(".build")],
+                },
+            },
+        }
+        results.add(name, json.dumps(statement, indent=1).encode())
+
+    def _source_files(self, build: BuildContext) -> list[dict[str, Any]]:
+        files = build.source.files if build.source else ()
+        return [
+            {"name": build.request.dsc.name, "digest": {"sha256": self._dsc_sha256}},
+            *({"name": file.name, "digest": {"sha256": file.sha256}} for file in files),
+        ]
+
+    def _environment(self, build: BuildContext) -> list[dict[str, Any]]:
+        found = []
+        for package in self._installed:
+            qualifiers = {"arch": package.architecture, "distro": build.request.suite}
+            entry: dict[str, Any] = {"uri": package_url(package.name, package.version, qualifiers)}
+            if package.sha256:
+                entry["digest"] = {"sha256": package.sha256}
+            found.append(entry)
+        return found
+
+
+def _parameters(build: BuildContext) -> dict[str, Any]:
+    request = build.request
+    return {
+        "source": request.dsc.name,
+        "suite": request.suite,
+        "architecture": request.architecture,
+        "mode": request.mode,
+        "profiles": list(request.profiles),
+        "buildOptions": list(request.build_options),
+        "components": list(request.components),
+        "extraRepositories": [repository.name for repository in request.extra_sources],
+        "plugins": [setting.name for setting in build.config.plugins if setting.enabled],
+    }
+
+
+def _described(artifact: Artifact) -> dict[str, Any]:
+    return {"name": artifact.name, "digest": {"sha256": artifact.sha256}}
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,140 @@
+"""SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/): what came out, of which source, in which environment."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from pydantic import Field
+
+from deb_mock.model import ArtifactKind
+from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
+from deb_mock.plugins.installed import InstalledPackage, installed_packages
+from deb_mock.plugins.naming import package_url, stem
+from deborch_shared.sources import SourceDescription
+
+_UNKNOWN = "NOASSERTION"
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9.-]")
+
+
+class SbomOptions(PluginOptions):
+    """Options of sbom."""
+
+    environment: bool = Field(True, description="List every package that was installed in the buildroot.")
+    namespace: str = Field("urn:deb-mock:spdx", description="Start of the document's namespace, a URI of yours.")
+
+
+class Sbom(Plugin):
+    """One document for a build."""
+
+    name: ClassVar[str] = "sbom"
+    summary: ClassVar[str] = "SPDX 2.3 JSON of the results, their source and the build environment."
+    api_version: ClassVar[str] = "1.0"
+    options_model: ClassVar[type[PluginOptions]] = SbomOptions
+    options: SbomOptions
+
+    def __init__(self, options: object) -> None:
+        super().__init__(options)
+        self._installed: tuple[InstalledPackage, ...] = ()
+
+    @hookimpl
+    async def buildroot_opened(self, buildroot: Buildroot) -> None:
+        """Before anything of the source package has run, so that it cannot lie."""
+        if self.options.environment:
+            self._installed = await installed_packages(buildroot)
+
+    @hookimpl
+    def results_collected(self, build: BuildContext, results: Results) -> None:
+        """Write the document."""
+        if build.source is None:
+            return
+        name = stem(build)
+        results_parts = list(_results(results))
+        source = _source(build.source, build.request.suite)
+        environment = [_installed(package, build.request.suite) for package in self._installed]
+        content = json.dumps([results_parts, source, environment], sort_keys=True)
+        unique = hashlib.sha256(content.encode()).hexdigest()[:32]
+        document = {
+            "spdxVersion": "SPDX-2.3",
+            "dataLicense": "CC0-1.0",
+            "SPDXID": "SPDXRef-DOCUMENT",
+            "name": name,
+            "documentNamespace": f"{self.options.namespace}:{quote(name)}:{unique}",
+            "creationInfo": {
+                "created": datetime.fromtimestamp(build.started_at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "creators": ["Tool: deb-mock"],
+            },
+            "packages": [*results_parts, source, *environment],
+            "relationships": list(_relationships(results_parts, source, environment)),
+        }
+        results.add(f"{name}.spdx.json", json.dumps(document, indent=1).encode())
+
+
+def _results(results: Results) -> Iterator[dict[str, Any]]:
+    for artifact in results.artifacts:
+        if artifact.kind in {ArtifactKind.DEB, ArtifactKind.UDEB}:
+            name, version, architecture = artifact.name.rsplit(".", 1)[0].split("_", 2)
+            yield {
+                **_package(f"Result-{artifact.name}", name, version, {"arch": architecture}),
+                "packageFileName": artifact.name,
+                "checksums": [{"algorithm": "SHA256", "checksumValue": artifact.sha256}],
+                "primaryPackagePurpose": "INSTALL",
+            }
+
+
+def _source(source: SourceDescription, suite: str) -> dict[str, Any]:
+    files = ", ".join(f"{file.name} sha256:{file.sha256}" for file in source.files)
+    return {
+        **_package(f"Source-{source.name}", source.name, source.version, {"arch": "source", "distro": suite}),
+        "supplier": f"Person: {source.maintainer}" if source.maintainer else _UNKNOWN,
+        "primaryPackagePurpose": "SOURCE",
+        "sourceInfo": files or "no files beside the .dsc",
+    }
+
+
+def _installed(package: InstalledPackage, suite: str) -> dict[str, Any]:
+    identity = f"Environment-{package.name}-{package.architecture}"
+    entry = _package(identity, package.name, package.version, {"arch": package.architecture, "distro": suite})
+    entry["sourceInfo"] = f"built from {package.source} {package.source_version}"
+    if package.sha256:
+        entry["checksums"] = [{"algorithm": "SHA256", "checksumValue": package.sha256}]
+    return entry
+
+
+def _package(identity: str, name: str, version: str, qualifiers: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "SPDXID": f"SPDXRef-{_NOT_IN_IDS.sub('-', identity)}",
+        "name": name,
+        "versionInfo": version,
+        "downloadLocation": _UNKNOWN,
+        "filesAnalyzed": False,
+        "licenseConcluded": _UNKNOWN,
+        "licenseDeclared": _UNKNOWN,
+        "copyrightText": _UNKNOWN,
+        "externalRefs": [
+            {
+                "referenceCategory": "PACKAGE-MANAGER",
+                "referenceType": "purl",
+                "referenceLocator": package_url(name, version, qualifiers),
+            }
+        ],
+    }
+
+
+def _relationships(
+    results: list[dict[str, Any]], source: dict[str, Any], environment: list[dict[str, Any]]
+) -> Iterator[dict[str, str]]:
+    for result in results:
+        yield _relation("SPDXRef-DOCUMENT", "DESCRIBES", result["SPDXID"])
+        yield _relation(result["SPDXID"], "GENERATED_FROM", source["SPDXID"])
+    if not results:
+        yield _relation("SPDXRef-DOCUMENT", "DESCRIBES", source["SPDXID"])
+    for package in environment:
+        yield _relation(package["SPDXID"], "BUILD_DEPENDENCY_OF", source["SPDXID"])
+
+
+def _relation(left: str, kind: str, right: str) -> dict[str, str]:
+    return {"spdxElementId": left, "relationshipType": kind, "relatedSpdxElement": right}
