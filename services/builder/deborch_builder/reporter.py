@@ -22,6 +22,8 @@ _ORDER = {TaskStarted.TYPE: 0, TaskRefused.TYPE: 1, BuildDone.TYPE: 2}
 """Events of one type share a message, so the messages go in an order that lets no attempt end before it starts."""
 _SPOOL_BATCH = 200
 _RETRY_S = 1.0
+_PAUSE_S = 0.02
+"""Between two flushes: the first report after a rest goes at once, in a rush those that follow share messages."""
 
 
 class Link(Protocol):
@@ -94,6 +96,7 @@ class Reporter:
                     await self._send_spooled()
                 else:
                     await self._send_pending()
+                    await self._clock.sleep(_PAUSE_S)
             except DeborchError as error:
                 _log.warning("reports wait on this host: %s", error)
                 await self._clock.sleep(_RETRY_S)

@@ -80,11 +80,11 @@ class Board:
         return placed
 
     def _next_light_host(self, demand: Demand) -> HostSlot | None:
-        fitting = [host for host in self.hosts.values() if host.obstacle(demand) is Obstacle.NONE]
-        if not fitting:
-            return None
         self._light_turn += 1
-        return fitting[self._light_turn % len(fitting)]
+        hosts = list(self.hosts.values())
+        turn = self._light_turn % max(1, len(hosts))
+        in_turn = (*hosts[turn:], *hosts[:turn])
+        return next((host for host in in_turn if host.obstacle(demand) is Obstacle.NONE), None)
 
     def _reserve(self, host: HostSlot, task_id: int, requirement_id: int) -> None:
         host.take(task_id, self.demands[requirement_id])

@@ -1,9 +1,13 @@
 """Tasks that arrive one by one share commits: whatever is there when the last commit returns goes with the next.
 
-On the scheduling replica a task that finds room is submitted and assigned in the same statement.
+In a rush a commit waits some milliseconds for those who were in the last ones: who submits in a loop comes back as
+soon as it has its answer, and a commit for one costs nearly as much as one for all. On the scheduling replica a task
+that finds room is submitted and assigned in the same statement.
 """
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +25,11 @@ from deborch_shared.events.model import AssignTask, Resources, TaskAssigned, Tas
 from deborch_shared.telemetry import batch_span
 
 MAX_BATCH = 500
+RUSH_S = 0.02
+"""A commit that is wanted so soon after the last one is part of a rush."""
+GATHER_S = 0.004
+"""How long a commit waits at most for company in a rush."""
+_REMEMBERED_BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,24 @@ class _Waiting:
     done: "asyncio.Future[TaskRef]"
 
 
+class Rush:
+    """How many tasks the next batch can be expected to have, by those just before it; 0 after a rest."""
+
+    def __init__(self) -> None:
+        self._sizes: deque[int] = deque(maxlen=_REMEMBERED_BATCHES)
+        self._ended_s = 0.0
+
+    def note(self, size: int, now_s: float) -> None:
+        """A batch of `size` was written."""
+        if now_s - self._ended_s > RUSH_S:
+            self._sizes.clear()
+        self._sizes.append(size)
+        self._ended_s = now_s
+
+    def expected(self, now_s: float) -> int:
+        return max(self._sizes) if self._sizes and now_s - self._ended_s < RUSH_S else 0
+
+
 class Submissions:
     """Collects new tasks and writes them in batches. `run` must be running."""
 
@@ -55,12 +82,17 @@ class Submissions:
         self._lease_s = lease_s
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
+        self._rush = Rush()
+        self._expected = 0
+        self._all_here = asyncio.Event()
 
     async def submit(self, task: NewTask) -> TaskRef:
         """Write `task`; returns when it is durable."""
         waiting = _Waiting(task, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._arrived.set()
+        if len(self._waiting) >= self._expected:
+            self._all_here.set()
         return await waiting.done
 
     async def run(self) -> None:
@@ -70,11 +102,21 @@ class Submissions:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._waiting:
+                    await self._gather()
                     batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
                     await self._write(batch)
+                    self._rush.note(len(batch), asyncio.get_running_loop().time())
         finally:
             for waiting in self._waiting:
                 waiting.done.cancel()
+
+    async def _gather(self) -> None:
+        self._expected = min(self._rush.expected(asyncio.get_running_loop().time()), MAX_BATCH)
+        if len(self._waiting) < self._expected:
+            self._all_here.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_here.wait(), GATHER_S)
+        self._expected = 0
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:

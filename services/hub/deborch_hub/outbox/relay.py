@@ -23,7 +23,8 @@ _queued = Gauge("deborch_hub_outbox_queued", "Committed messages that wait in me
 MAX_IN_MEMORY = 5_000
 BATCH = 100
 COMMAND_FLUSHES = 4
-EVENT_PAUSE_S = 0.02
+EVENT_PAUSE_S = 0.05
+"""Between two flushes of events: the first after a rest goes at once, in a rush those that follow share messages."""
 FORGET_EVERY_S = 0.1
 SWEEP_EVERY_S = 2.0
 OVERDUE_S = 2.0
