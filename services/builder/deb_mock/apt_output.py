@@ -16,6 +16,7 @@ _UNMET = re.compile(
     r"(?: but (?:it is not (?:installable|going to be installed)|it is a virtual package|.+ is to be installed))?$"
 )
 _NO_CANDIDATE = re.compile(r"^E: Unable to locate package (?P<name>\S+)", re.MULTILINE)
+_REMOVED = re.compile(r"^The following packages will be REMOVED:\n(?P<names>(?: .*\n)+)", re.MULTILINE)
 _FETCH_SIGNS = (
     "Failed to fetch",
     "Could not resolve",
@@ -32,6 +33,12 @@ _FETCH_SIGNS = (
 def downloads(output: str) -> tuple[tuple[str, str, str], ...]:
     """The files that `apt-get --print-uris` would fetch: (name, size, digest), sorted."""
     return tuple(sorted((match["file"], match["size"], match["digest"]) for match in _PRINTED_URI.finditer(output)))
+
+
+def removals(output: str) -> tuple[str, ...]:
+    """The packages that apt would remove, sorted."""
+    match = _REMOVED.search(output)
+    return tuple(sorted(name.rstrip("*") for name in match["names"].split())) if match else ()
 
 
 def unmet_relations(output: str) -> tuple[str, ...]:

@@ -1,63 +1,93 @@
-"""Base images: made once by mmdebstrap, kept as directories, shared by every buildroot of the suite.
+"""Base images: kept as directories, shared by every buildroot of the suite.
 
-Layout below `bases_dir`: `SUITE-ARCH-DIGEST-TIME/{root,base.json}`, and `NAME.use`, which each buildroot holds
-shared and removal needs alone. A base appears by one rename; `.new-*` is half made and belongs to whoever holds the
-suite's lock.
+Layout below `bases_dir`: `SUITE-ARCH-DIGEST/{root,base.json}`, `NAME.use`, which each buildroot holds shared and
+removal needs alone (its time is that of the last use), and `SUITE-ARCH-RECIPE.release`, the state of the archive
+when it was last asked. A base appears by one rename; `.new-*` is half made and belongs to whoever holds the suite's
+lock.
 """
 
-import json
-import secrets
+import asyncio
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deb_mock import locks
+from deb_mock.base_index import (
+    HALF_MADE,
+    age_s,
+    base_name,
+    half_made_name,
+    read_bases,
+    suite_and_architecture,
+    tree_size_bytes,
+    write_description,
+)
+from deb_mock.base_making import announce, run_mmdebstrap, tool_versions
 from deb_mock.base_recipe import BaseRecipe
+from deb_mock.base_refresh import BaseRefresher
+from deb_mock.bootstrap import Bootstrapper, needs_bootstrap
+from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import HostApt, read_host_apt
 from deb_mock.model import MAIN_ONLY, Base, EngineConfig, LogSink
+from deb_mock.release import Checked, current_state, listed_state, release_url
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import remove_trees
 
-_MAKING_TAKES_AT_MOST_S = 1800.0
-_ENDED_WITH_US = (
-    "setpriv",
-    "--pdeathsig",
-    "KILL",
-    "unshare",
-    "--mount",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-)
-"""util-linux: if this process is killed, mmdebstrap and its mounts go with it."""
-_GRACE_S = 0.2
-"""What mmdebstrap would clean up is removed by us anyway."""
-_DESCRIPTION = "base.json"
-_HALF_MADE = ".new-"
+MakeTree = Callable[[BaseRecipe, Path, LogSink], Awaitable[None]]
+"""Makes a base's files from nothing, at the given path."""
 
 
 class BaseStore:
     """The bases in the cache directory."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, buildroots: Buildroots, make_tree: MakeTree | None = None) -> None:
         self._config = config
         self._directory = config.bases_dir
+        self._bootstrapper = Bootstrapper(config)
+        self._make_tree = make_tree or self._by_mmdebstrap
+        self._refresher = BaseRefresher(config, buildroots)
 
     async def ensure(
-        self, suite: str, architecture: str, on_log: LogSink, *, components: tuple[str, ...] = MAIN_ONLY
+        self,
+        suite: str,
+        architecture: str,
+        on_log: LogSink,
+        *,
+        components: tuple[str, ...] = MAIN_ONLY,
+        check: bool = False,
     ) -> Base:
-        """The base of `suite` with `components` for `architecture`, made if there is none or it is too old.
+        """The base of `suite` with `components` for `architecture`, made or brought up to date if need be.
+
+        Without `check` the archive is asked at most once in `base_check_interval_s`, and a base that there is already
+        is good enough if the archive cannot be read.
 
         Raises:
             DeborchError: CHROOT_FAILED with the end of mmdebstrap's output, FETCH_FAILED if the archive cannot be
                 reached, INVALID_SETTING if there is no archive to use, INVALID_INPUT for another architecture.
         """
-        await _check_architecture(architecture)
-        host = await read_host_apt()
+        recipe, host = await self._recipe(suite, architecture, components)
+        known = self._newest(recipe)
+        if known is not None and not check and not self._is_due(recipe):
+            return known
+        lock = self._lock(f"{suite}-{architecture}")
+        if known is not None and not check:
+            with locks.exclusive_if_free(lock) as free:
+                return await self._brought_up_to_date(recipe, host, known, on_log) if free else known
+        waiting = f"deb-mock: another process makes the base of {suite} {architecture}; waiting for it\n".encode()
+        async with locks.exclusive(lock, on_wait=lambda: on_log(waiting)):
+            known = self._newest(recipe)
+            if known is None:
+                return await self._make(recipe, host, on_log)
+            if check or self._is_due(recipe):
+                return await self._brought_up_to_date(recipe, host, known, on_log, strict=check)
+            return known
+
+    async def _recipe(self, suite: str, architecture: str, components: tuple[str, ...]) -> tuple[BaseRecipe, HostApt]:
+        _, host, versions = await asyncio.gather(_check_architecture(architecture), read_host_apt(), tool_versions())
         recipe = BaseRecipe(
             suite=suite,
             architecture=architecture,
@@ -65,19 +95,10 @@ class BaseStore:
             components=components,
             settings=host.settings,
             keyring=self._config.keyring,
-            mmdebstrap=await _mmdebstrap_version(),
+            mmdebstrap=versions["mmdebstrap"],
+            bootstrapped=needs_bootstrap(suite, versions, self._config.bootstrap),
         )
-        if (base := self._usable(recipe)) is not None:
-            return base
-        lock = self._lock(f"{suite}-{architecture}")
-        waiting = f"deb-mock: another process makes the base of {suite} {architecture}; waiting for it\n".encode()
-        async with locks.exclusive(lock, on_wait=lambda: on_log(waiting)):
-            if (base := self._usable(recipe)) is not None:
-                return base
-            await remove_trees(self._half_made(f"{suite}-{architecture}-"))
-            base = await self._make(recipe, host, on_log)
-            await self._remove_older_than(base)
-            return base
+        return recipe, host
 
     @contextmanager
     def in_use(self, base: Base) -> Iterator[None]:
@@ -94,21 +115,37 @@ class BaseStore:
                     f"the base {base.name} was removed meanwhile",
                     hint="try again: it is made anew",
                 )
+            os.utime(self._use_lock(base.name))
             yield
 
     def all(self) -> list[Base]:
         """Every complete base, oldest first."""
-        bases = (self._read(path) for path in self._directory.glob(f"*/{_DESCRIPTION}"))
-        return sorted((base for base in bases if base is not None), key=lambda base: base.made_at_s)
+        return read_bases(self._directory)
+
+    def used_at_s(self, base: Base) -> float:
+        """When a buildroot last began to use it."""
+        try:
+            return max(base.made_at_s, self._use_lock(base.name).stat().st_mtime)
+        except FileNotFoundError:
+            return base.made_at_s
+
+    def is_in_use(self, base: Base) -> bool:
+        """Whether a buildroot holds it now."""
+        if not self._use_lock(base.name).exists():
+            return False
+        with locks.exclusive_if_free(self._use_lock(base.name)) as free:
+            return not free
 
     async def remove(self, base: Base) -> bool:
-        """Remove `base` and its layers if no buildroot uses it; tells whether."""
+        """Remove `base` if no buildroot uses it, and its layers if no other generation has them; tells whether."""
         with locks.exclusive_if_free(self._use_lock(base.name)) as free:
             if not free:
                 return False
-            doomed = self._directory / f"{_HALF_MADE}{base.name}-removed"
-            base.directory.rename(doomed)
-            await remove_trees((doomed, self._config.layers_dir / base.name))
+            doomed = self._directory / half_made_name(base.name)
+            with suppress(FileNotFoundError):
+                base.directory.rename(doomed)
+            shared = any(other.tree == base.tree for other in self.all())
+            await remove_trees((doomed, *(() if shared else (self._config.layers_dir / (base.tree or base.name),))))
             self._use_lock(base.name).unlink(missing_ok=True)
             return True
 
@@ -116,74 +153,145 @@ class BaseStore:
         """Remove half-made bases that nobody is making now; their names."""
         removed = []
         for path in self._half_made(""):
-            suite_and_architecture = path.name.removeprefix(_HALF_MADE).rsplit("-", 3)[0]
-            with locks.exclusive_if_free(self._lock(suite_and_architecture)) as free:
+            with locks.exclusive_if_free(self._lock(suite_and_architecture(path.name))) as free:
                 if free:
                     await remove_trees((path,))
                     removed.append(path.name)
         return tuple(removed)
 
-    def _usable(self, recipe: BaseRecipe) -> Base | None:
-        prefix = f"{recipe.suite}-{recipe.architecture}-{recipe.digest()}-"
-        oldest_s = time.time() - self._config.base_max_age_s
-        young = [base for base in self.all() if base.name.startswith(prefix) and base.made_at_s > oldest_s]
-        return young[-1] if young else None
+    def _generations(self, recipe: BaseRecipe) -> list[Base]:
+        return [base for base in self.all() if base.recipe == recipe.digest()]
 
-    async def _make(self, recipe: BaseRecipe, host: HostApt, on_log: LogSink) -> Base:
-        made_at_s = time.time()
-        name = f"{recipe.suite}-{recipe.architecture}-{recipe.digest()}-{int(made_at_s)}"
-        unfinished = self._directory / f"{_HALF_MADE}{name}-{secrets.token_hex(4)}"
-        unfinished.mkdir(parents=True)
+    def _newest(self, recipe: BaseRecipe) -> Base | None:
+        """The generation of the state that the archive was last seen in, or else the newest."""
+        generations = self._generations(recipe)
+        checked = Checked.read(self._checked(recipe))
+        matching = [base for base in generations if checked is not None and base.release == checked.state]
+        found = matching or generations
+        return found[-1] if found else None
+
+    def _is_due(self, recipe: BaseRecipe) -> bool:
+        checked = Checked.read(self._checked(recipe))
+        return checked is None or not 0 <= time.time() - checked.at_s < self._config.base_check_interval_s
+
+    async def _brought_up_to_date(
+        self, recipe: BaseRecipe, host: HostApt, known: Base, on_log: LogSink, *, strict: bool = False
+    ) -> Base:
+        """The generation for today's archive. Unless `strict`, `known` if the archive or the new base is no good."""
         try:
-            _announce(recipe, host, on_log)
-            sources = unfinished / "sources.list"
-            sources.write_text(recipe.source_lines())
-            await self._run_mmdebstrap(recipe, unfinished / "root", sources, on_log)
-            base = Base(name, recipe.suite, recipe.architecture, self._directory / name, made_at_s, recipe.components)
-            _describe(base, unfinished / _DESCRIPTION)
-            unfinished.rename(base.directory)
+            base = await self._of_today(recipe, host, known, on_log)
+        except DeborchError as error:
+            if strict:
+                raise
+            on_log(f"deb-mock: the base could not be brought up to date: {error.message}\n".encode())
+            base = known
+        else:
+            if base.name != known.name:
+                await self._remove_old_generations(recipe, base)
+        Checked(base.release, time.time()).write(self._checked(recipe))
+        return base
+
+    async def _of_today(self, recipe: BaseRecipe, host: HostApt, known: Base, on_log: LogSink) -> Base:
+        urls = [release_url(source.uri, source.suite) for source in recipe.sources]
+        state = await current_state(urls, self._config.sandboxes_dir, self._config.proxies) if known.release else None
+        too_old = age_s(known.tree_made_at_s) > self._config.base_max_age_s
+        if state is None and known.release:
+            raise failure(
+                FailureClass.FETCH,
+                ErrorCode.FETCH_FAILED,
+                f"the archive of {recipe.suite} cannot be read now ({', '.join(urls)})",
+                hint="check the network and the mirror setting; builds go on with the base that is there",
+            )
+        matching = [base for base in self._generations(recipe) if base.release and base.release == state]
+        if matching:
+            return matching[-1]
+        if not known.release and not too_old:
+            return known
+        on_log(f"deb-mock: the archive of {recipe.suite} has changed\n".encode())
+        refreshed = None if too_old else await self._refresh(recipe, known, on_log)
+        return refreshed or await self._make(recipe, host, on_log)
+
+    async def _refresh(self, recipe: BaseRecipe, known: Base, on_log: LogSink) -> Base | None:
+        unfinished = await self._begin(recipe)
+        try:
+            with self.in_use(known):
+                if not await self._refresher.refresh(known, unfinished / "root", on_log):
+                    await remove_trees((unfinished,))
+                    return None
+            return await self._complete(recipe, unfinished, on_log, like=known)
         except BaseException:
             await remove_trees((unfinished,))
             raise
-        on_log(f"deb-mock: base {name} is ready after {time.time() - made_at_s:.0f} s\n".encode())
+
+    async def _make(self, recipe: BaseRecipe, host: HostApt, on_log: LogSink) -> Base:
+        unfinished = await self._begin(recipe)
+        try:
+            announce(recipe, host, on_log)
+            await self._make_tree(recipe, unfinished / "root", on_log)
+            base = await self._complete(recipe, unfinished, on_log)
+        except BaseException:
+            await remove_trees((unfinished,))
+            raise
+        Checked(base.release, time.time()).write(self._checked(recipe))
         return base
 
-    async def _run_mmdebstrap(self, recipe: BaseRecipe, target: Path, sources: Path, on_log: LogSink) -> None:
-        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-        try:
-            await process.run(
-                [*_ENDED_WITH_US, *recipe.command(target, sources)],
-                env={**environment, **self._config.proxies},
-                on_output=on_log,
-                timeout_s=_MAKING_TAKES_AT_MOST_S,
-                grace_s=_GRACE_S,
-            )
-        except DeborchError as error:
-            raise _explained(error, recipe) from error
+    async def _by_mmdebstrap(self, recipe: BaseRecipe, target: Path, on_log: LogSink) -> None:
+        if recipe.bootstrapped:
+            await self._bootstrapper.make(recipe, target, on_log)
+            return
+        sources = target.with_name("sources.list")
+        sources.write_text(recipe.source_lines())
+        await run_mmdebstrap(recipe.command(target, sources), recipe, self._config.proxies, on_log)
 
-    async def _remove_older_than(self, base: Base) -> None:
-        for other in self.all():
-            same = (other.suite, other.architecture, other.components) == (
-                base.suite,
-                base.architecture,
-                base.components,
-            )
-            if same and other.made_at_s < base.made_at_s:
-                await self.remove(other)
+    async def _begin(self, recipe: BaseRecipe) -> Path:
+        """A directory for a new base. Whoever holds the suite's lock may remove what others left half made."""
+        prefix = f"{recipe.suite}-{recipe.architecture}-"
+        await remove_trees(self._half_made(prefix))
+        unfinished = self._directory / half_made_name(f"{prefix}{recipe.digest()}")
+        unfinished.mkdir(parents=True)
+        return unfinished
+
+    async def _complete(
+        self, recipe: BaseRecipe, unfinished: Path, on_log: LogSink, *, like: Base | None = None
+    ) -> Base:
+        """Name the base after what is in it, make it durable, and have it appear at once."""
+        made_at_s = time.time()
+        release = await asyncio.to_thread(listed_state, unfinished / "root")
+        name = base_name(recipe, release, made_at_s)
+        size_bytes = await asyncio.to_thread(tree_size_bytes, unfinished)
+        base = Base(
+            name=name,
+            suite=recipe.suite,
+            architecture=recipe.architecture,
+            directory=self._directory / name,
+            made_at_s=made_at_s,
+            components=recipe.components,
+            recipe=recipe.digest(),
+            release=release,
+            tree=like.tree if like else name,
+            tree_made_at_s=like.tree_made_at_s if like else made_at_s,
+            bootstrapped=recipe.bootstrapped,
+            size_bytes=size_bytes,
+        )
+        existing = next((other for other in self.all() if other.name == name), None)
+        await remove_trees((unfinished,) if existing else (base.directory,))
+        if existing is not None:
+            return existing
+        write_description(base, unfinished)
+        await process.run(["sync", "--file-system", str(unfinished)], timeout_s=300)
+        await asyncio.to_thread(unfinished.rename, base.directory)
+        how = f"shares the files of {like.tree}" if like else "was made from nothing"
+        on_log(f"deb-mock: base {name} is ready; it {how}\n".encode())
+        return base
+
+    async def _remove_old_generations(self, recipe: BaseRecipe, newest: Base) -> None:
+        others = [base for base in self._generations(recipe) if base.name != newest.name]
+        keep = max(self._config.keep_generations, 1) - 1
+        for base in others[: len(others) - keep]:
+            await self.remove(base)
 
     def _half_made(self, prefix: str) -> list[Path]:
-        return sorted(self._directory.glob(f"{_HALF_MADE}{prefix}*"))
-
-    def _read(self, path: Path) -> Base | None:
-        try:
-            content = json.loads(path.read_text())
-        except FileNotFoundError:
-            return None
-        directory = path.parent
-        components = tuple(content.get("components", MAIN_ONLY))
-        return Base(
-            directory.name, content["suite"], content["architecture"], directory, content["made_at_s"], components
-        )
+        return sorted(self._directory.glob(f"{HALF_MADE}{prefix}*"))
 
     def _lock(self, suite_and_architecture: str) -> Path:
         return self._directory / f"{suite_and_architecture}.lock"
@@ -191,45 +299,8 @@ class BaseStore:
     def _use_lock(self, name: str) -> Path:
         return self._directory / f"{name}.use"
 
-
-def _describe(base: Base, path: Path) -> None:
-    content = {
-        "suite": base.suite,
-        "architecture": base.architecture,
-        "components": base.components,
-        "made_at_s": base.made_at_s,
-    }
-    path.write_text(json.dumps(content))
-
-
-def _announce(recipe: BaseRecipe, host: HostApt, on_log: LogSink) -> None:
-    on_log(f"deb-mock: making the base of {recipe.suite} {recipe.architecture} by mmdebstrap\n".encode())
-    for source in recipe.sources:
-        on_log(f"deb-mock: from {source.uri} {source.suite}\n".encode())
-    for name, value in host.settings.items():
-        shown = "(set)" if "Proxy" in name else value
-        on_log(f"deb-mock: the host's apt setting {name} {shown} is carried over\n".encode())
-
-
-def _explained(error: DeborchError, recipe: BaseRecipe) -> DeborchError:
-    output = str(error.fields.get("output", ""))
-    if error.fields.get("reason") == "start":
-        return error
-    if any(
-        sign in output for sign in ("Could not resolve", "Could not connect", "Failed to fetch", "Unable to connect")
-    ):
-        return failure(
-            FailureClass.FETCH,
-            ErrorCode.FETCH_FAILED,
-            f"the archive of {recipe.suite} could not be read: {output[-600:]}",
-            hint="check the network, the proxy variables and the mirror setting; is the suite's name right?",
-        )
-    return failure(
-        FailureClass.CHROOT,
-        ErrorCode.CHROOT_FAILED,
-        f"mmdebstrap could not make the base of {recipe.suite}: {output[-600:]}",
-        hint="the end of its output says why; an expired or foreign archive key is the usual reason",
-    )
+    def _checked(self, recipe: BaseRecipe) -> Path:
+        return self._directory / f"{recipe.suite}-{recipe.architecture}-{recipe.digest()}.release"
 
 
 async def _check_architecture(architecture: str) -> None:
@@ -241,16 +312,3 @@ async def _check_architecture(architecture: str) -> None:
             f"this machine builds for {native}, not for {architecture}",
             hint=f"ask for {native}, or use a builder of that architecture",
         )
-
-
-async def _mmdebstrap_version() -> str:
-    """As dpkg knows it: asking mmdebstrap itself takes ten times as long."""
-    asked = await process.run(["dpkg-query", "-W", "-f", "${Version}", "mmdebstrap"], timeout_s=30, check=False)
-    if asked.returncode == 0 and asked.output:
-        return asked.output.decode()
-    raise failure(
-        FailureClass.CHROOT,
-        ErrorCode.CHROOT_FAILED,
-        "mmdebstrap is not installed on this machine",
-        hint="apt-get install mmdebstrap",
-    )

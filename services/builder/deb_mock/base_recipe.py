@@ -49,6 +49,8 @@ class BaseRecipe:
     mmdebstrap: str
     """Its version."""
     components: tuple[str, ...] = MAIN_ONLY
+    bootstrapped: bool = False
+    """Made by the apt and dpkg of the suite itself."""
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -66,6 +68,23 @@ class BaseRecipe:
             f"deb [signed-by={self.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
             for source in self.sources
         )
+
+    def bootstrap_command(self, target: Path, sources_file: Path) -> list[str]:
+        """mmdebstrap's argument list for a small root with apt and mmdebstrap of the suite."""
+        settings = {**_APT_SETTINGS, **self.settings}
+        return [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=apt",
+            "--format=directory",
+            f"--architectures={self.architecture}",
+            f"--include={','.join(('mmdebstrap', *_HTTPS_PACKAGES))}",
+            *(f'--aptopt={name} "{value}"' for name, value in sorted(settings.items())),
+            "--dpkgopt=force-unsafe-io",
+            self.suite,
+            str(target),
+            str(sources_file),
+        ]
 
     def command(self, target: Path, sources_file: Path) -> list[str]:
         """mmdebstrap's argument list, writing a directory tree to `target`."""

@@ -9,6 +9,7 @@ from deb_mock.base_recipe import BUILD_UID, ids_tag
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Base, EngineConfig, ExtraRepository, LogSink
 from deb_mock.repositories import WORKSPACE, file_repositories
+from deb_mock.scratch import ScratchChoice
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.sandbox.spec import IdRange, Lower, SandboxSpec
@@ -21,6 +22,7 @@ class Buildroots:
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
+        self.scratch = ScratchChoice(config)
         self._ids: IdRange | None = None
         self._probed = False
 
@@ -48,7 +50,7 @@ class Buildroots:
 
     def layers_of(self, base: Base) -> Path:
         """Where dependency layers on `base` are kept."""
-        return self._config.layers_dir / base.name / ids_tag(self._ids)
+        return self._config.layers_dir / (base.tree or base.name) / ids_tag(self._ids)
 
     def spec(
         self,
@@ -58,8 +60,11 @@ class Buildroots:
         layers: Sequence[Path] = (),
         upper: Path | None = None,
         repositories: Sequence[ExtraRepository] = (),
+        source: str | None = None,
     ) -> SandboxSpec:
         """A sandbox on `layers` (nearest first) and `base`, named after what it is for.
+
+        `source`: the source package that is built in it; what it needed before decides between memory and disk.
 
         Raises:
             DeborchError: INVALID_INPUT if `name` is no plain name.
@@ -70,7 +75,7 @@ class Buildroots:
             directory=self._config.sandboxes_dir / f"{name}-{secrets.token_hex(4)}",
             lowers=(*lowers, Lower(base.root, map_ids=True)),
             upper=upper,
-            scratch_bytes=self._config.tmpfs_bytes,
+            scratch_bytes=self.scratch.bytes_for(source),
             ids=self._ids,
             workspace=WORKSPACE,
             workspace_uid=BUILD_UID,

@@ -1,42 +1,38 @@
 """Build dependencies as cached layers.
 
 apt says exactly which files it would install on the base for a .dsc; that list names a layer. A layer is made
-once, in a sandbox whose changes are kept: downloads with the network, unpacking and maintainer scripts without.
-What apt said is remembered for a set of relations, so that a second build does not ask again; with extra
-repositories the digest of their indices is part of the question.
+once, in a sandbox whose changes are kept: downloads with the network, unpacking and maintainer scripts without. It
+starts from the largest layer that holds a part of the list and nothing else.
+What apt said is remembered for a set of relations, so that a second build does not ask again and no sandbox is
+started; with extra repositories the state of their archives is part of the question.
 """
 
-import hashlib
-import json
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from deb_mock import apt_output
+from deb_mock import apt_output, locks
 from deb_mock.buildroot import Buildroots
-from deb_mock.failures import FailureClass, failures_are
+from deb_mock.debs import DebCache
+from deb_mock.dependency_apt import Answer, AroundApt, DependencyApt, Question, installed_names, names_of, unchanged
+from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.layers import Answers, LayerStore
 from deb_mock.model import Base, BuildRequest, EngineConfig, ExtraRepository
-from deb_mock.repositories import WORKSPACE, add_repository, put_file
+from deb_mock.release import is_expired, read_releases, repository_urls, state_of
+from deb_mock.repositories import WORKSPACE, put_file
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
-from deborch_shared.errors import DeborchError
-from deborch_shared.sandbox.box import Sandbox, open_sandbox
+from deborch_shared.errors import ErrorCode
+from deborch_shared.sandbox import record
+from deborch_shared.sandbox.box import open_sandbox
+from deborch_shared.sandbox.spec import Bind
 
-_MODE_OPTIONS = {"any+all": (), "any": ("--arch-only",), "all": ("--indep-only",)}
-_NO_CACHED_ARCHIVES = ("-o", "Dir::Cache::archives=/tmp/")
-"""Otherwise files that apt has already are missing in what it prints."""
-_KEEP_ALL_LISTS = ("-o", "APT::Get::List-Cleanup=false")
-
-AroundApt = Callable[[list[str]], AbstractAsyncContextManager[list[str]]]
-"""Entered around each command of apt with its command line; what it yields is run."""
-
-
-@asynccontextmanager
-async def _unchanged(argv: list[str]) -> AsyncIterator[list[str]]:
-    yield argv
+_OFFERED = f"{WORKSPACE}/.cached-packages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +44,39 @@ class Dependencies:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """Everything that apt's answer depends on."""
+class _Asked:
+    """apt's answer, and the changes that asking made: lists of extra repositories, fresh lists of the suite."""
 
-    package: SourcePackage
-    request: BuildRequest
+    answer: Answer
+    changes: Path
+    refreshed: bool
+    key: str
 
-    @property
-    def options(self) -> tuple[str, ...]:
-        profiles = ",".join(self.request.profiles)
-        return (*_MODE_OPTIONS[self.request.mode], *(("-P", profiles) if profiles else ()))
 
-    def key(self, index_digest: str) -> str:
-        relations = sorted(self.package.description.relations.items())
-        return _digest([relations, self.options, self.request.architecture, index_digest])
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is asked for, and on what."""
+
+    base: Base
+    store: LayerStore
+    question: Question
+    steps: Steps
+    around_apt: AroundApt
+
+
+class _NotTheSameSetError(Exception):
+    """Installing on a smaller layer led elsewhere than installing on the base would."""
 
 
 class DependencyResolver:
     """Finds or makes the layer for a source package."""
 
     def __init__(self, config: EngineConfig, buildroots: Buildroots) -> None:
+        self._config = config
         self._environment = {**apt_output.APT_ENVIRONMENT, **config.proxies}
         self.proxies = config.proxies
         self._buildroots = buildroots
+        self._debs = DebCache(config.debs_dir, config.sandboxes_dir)
 
     async def provide(
         self,
@@ -78,147 +84,144 @@ class DependencyResolver:
         package: SourcePackage,
         request: BuildRequest,
         steps: Steps,
-        around_apt: AroundApt = _unchanged,
+        around_apt: AroundApt = unchanged,
     ) -> Dependencies:
         """The layers with the build dependencies of `package`.
 
         Raises:
             DeborchError: DEPENDENCY_WAIT with `missing`, FETCH_FAILED, or CHROOT_FAILED if a package does not install.
         """
-        question = _Question(package, request)
-        directory = self._buildroots.layers_of(base)
-        directory.mkdir(parents=True, exist_ok=True)
-        if not request.extra_sources:
-            known = _remembered(directory, question.key(""))
+        question = Question(package, request)
+        store = LayerStore(self._buildroots.layers_of(base))
+        work = _Work(base, store, question, steps, around_apt)
+        store.directory.mkdir(parents=True, exist_ok=True)
+        answers = Answers(store.directory)
+        state = await self._state_of(request.extra_sources)
+        if state is not None:
+            known = await self._remembered(store, answers, question.key(base.name, state))
             if known is not None:
                 return known
-        return await self._ask(base, question, directory, steps, around_apt)
+        name = f"{request.build_id}-asked-{secrets.token_hex(4)}"
+        changes = store.directory / f".{name}"
+        async with record.owned(self._config.sandboxes_dir, name, [changes]):
+            asked = await self._ask(work, changes)
+            made = await self._find_or_make(work, asked)
+        if not asked.refreshed:
+            answers.put(asked.key, asked.answer.layer)
+        return made
 
-    async def _ask(
-        self, base: Base, question: _Question, directory: Path, steps: Steps, around_apt: AroundApt
-    ) -> Dependencies:
-        request = question.request
-        upper = directory / f".new-{request.build_id}-{secrets.token_hex(4)}"
-        spec = self._buildroots.spec(f"{request.build_id}-deps", base, upper=upper, repositories=request.extra_sources)
-        async with AsyncExitStack() as stack:
-            with failures_are(FailureClass.CHROOT):
-                sandbox = await stack.enter_async_context(open_sandbox(spec))
-            apt = _Apt(sandbox, steps, self._environment, around_apt)
-            put_file(sandbox, question.package.dsc.name, question.package.text)
-            index_digest = await apt.add_repositories(request.extra_sources)
-            key = question.key(index_digest)
-            known = _remembered(directory, key)
-            if known is not None:
-                return known
-            needed = await apt.resolve(question)
-            layer = directory / _digest(needed)[:32]
-            if needed and not layer.is_dir():
-                await apt.install(question)
-                sandbox.keep_changes_as(layer)
-                cache: Literal["hit", "miss"] = "miss"
-            else:
-                cache = "hit"
-        layers = (layer,) if needed else ()
-        if not apt.refreshed:
-            _remember(directory, key, layers)
-        return Dependencies(layers, cache)
+    @contextmanager
+    def in_use(self, dependencies: Dependencies) -> Iterator[None]:
+        """Keep the layers from being removed meanwhile.
 
+        Raises:
+            DeborchError: CHROOT_FAILED (temporary) if one was just removed.
+        """
+        with LayerStore(self._config.layers_dir).in_use(dependencies.layers) as there:
+            if not there:
+                raise failure(
+                    FailureClass.CHROOT,
+                    ErrorCode.CHROOT_FAILED,
+                    "a dependency layer was removed meanwhile",
+                    hint="try again: it is made anew",
+                )
+            yield
 
-class _Apt:
-    """apt-get in a sandbox."""
-
-    def __init__(self, sandbox: Sandbox, steps: Steps, environment: dict[str, str], around: AroundApt) -> None:
-        self._sandbox = sandbox
-        self._steps = steps
-        self._environment = environment
-        self._around = around
-        self.refreshed = False
-
-    async def add_repositories(self, repositories: Sequence[ExtraRepository]) -> str:
-        """Make the extra repositories known and read their indices; the digest of those."""
-        for repository in repositories:
-            target = await add_repository(self._sandbox, repository)
-            only_it = ["-o", f"Dir::Etc::SourceList={target}", "-o", "Dir::Etc::SourceParts=-", *_KEEP_ALL_LISTS]
-            await self._run(
-                ["apt-get", "-q", *apt_output.STRICT_UPDATE, *only_it, "update"],
-                "reading an extra repository",
-                network=True,
-            )
+    async def _state_of(self, repositories: Sequence[ExtraRepository]) -> str | None:
+        """The state that extra repositories are in, without a sandbox; None if only apt can tell."""
         if not repositories:
             return ""
-        command = ["find", "/var/lib/apt/lists", "-maxdepth", "1", "-name", "*Release", "-exec", "sha256sum", "{}", "+"]
-        return _digest(sorted((await self._run(command, "reading indices", quiet=True)).splitlines()))
-
-    async def resolve(self, question: _Question) -> tuple[tuple[str, str, str], ...]:
-        """The files to install. If they cannot be had, once more with fresh lists of the Debian suite."""
-        command = ["apt-get", "-q", "--print-uris", *_NO_CACHED_ARCHIVES, *self._build_dep(question)]
-        try:
-            return apt_output.downloads(await self._run(command, "resolving build dependencies", quiet=True))
-        except DeborchError as error:
-            if error.fields.get("failure_class") != FailureClass.DEPENDENCY_WAIT:
-                raise
-        await self._refresh()
-        return apt_output.downloads(await self._run(command, "resolving build dependencies", quiet=True))
-
-    async def install(self, question: _Question) -> None:
-        """Download with the network, then install without. (`--no-download` would refuse `file:` repositories.)"""
-        command = ["apt-get", "-q", *self._build_dep(question)]
-        try:
-            await self._run([*command, "--download-only"], "downloading build dependencies", network=True)
-        except DeborchError as error:
-            if self.refreshed or error.fields.get("failure_class") != FailureClass.FETCH:
-                raise
-            await self._refresh()
-            await self._run([*command, "--download-only"], "downloading build dependencies", network=True)
-        doing = "installing build dependencies"
-        await self._run(command, doing, otherwise=FailureClass.INSTALL)
-        await self._run(["apt-get", "clean"], doing)
-
-    async def _refresh(self) -> None:
-        self._steps.say("the package lists of the base may be old; reading them anew")
-        await self._run(["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"], "reading package lists", network=True)
-        self.refreshed = True
+        contents = await read_releases(repository_urls(repositories), self._config.sandboxes_dir, self._config.proxies)
+        if contents is None or any(is_expired(content, datetime.now(UTC)) for content in contents):
+            return None
+        return state_of(contents)
 
     @staticmethod
-    def _build_dep(question: _Question) -> list[str]:
-        return ["-y", *question.options, "build-dep", f"{WORKSPACE}/{question.package.dsc.name}"]
+    async def _remembered(store: LayerStore, answers: Answers, key: str) -> Dependencies | None:
+        layer = answers.get(key)
+        if layer is None:
+            return None
+        if not layer:
+            return Dependencies((), "hit")
+        chain = await asyncio.to_thread(store.find, layer)
+        return None if chain is None else Dependencies(chain, "hit")
 
-    async def _run(
-        self,
-        argv: list[str],
-        doing: str,
-        *,
-        network: bool = False,
-        quiet: bool = False,
-        otherwise: FailureClass = FailureClass.CHROOT,
-    ) -> str:
-        """Output of `argv`; with `quiet` it goes to the log only if it fails."""
-        async with self._around(argv) as command:
-            result = await self._steps.run(
-                self._sandbox, command, env=self._environment, network=network, quiet=quiet, check=False
+    async def _ask(self, work: _Work, changes: Path) -> _Asked:
+        base, question, request = work.base, work.question, work.question.request
+        upper = changes.with_name(f"{changes.name}.new")
+        spec = self._buildroots.spec(f"{request.build_id}-ask", base, upper=upper, repositories=request.extra_sources)
+        with failures_are(FailureClass.CHROOT):
+            async with open_sandbox(spec) as sandbox:
+                apt = DependencyApt(sandbox, work.steps, self._environment, work.around_apt)
+                put_file(sandbox, question.package.dsc.name, question.package.text)
+                state = await apt.add_repositories(request.extra_sources, base.root)
+                answer = await apt.resolve(question)
+                sandbox.keep_changes_as(changes)
+        return _Asked(answer, changes, apt.refreshed, question.key(base.name, state))
+
+    async def _find_or_make(self, work: _Work, asked: _Asked) -> Dependencies:
+        store, steps, layer = work.store, work.steps, asked.answer.layer
+        if not layer:
+            return Dependencies((), "hit")
+        waiting = "another build installs the same build dependencies; waiting for it"
+        async with locks.exclusive(store.lock(layer), on_wait=lambda: steps.say(waiting), remove=True):
+            chain = await asyncio.to_thread(store.find, layer)
+            if chain is not None:
+                return Dependencies(chain, "hit")
+            if not await store.remove(layer):
+                raise failure(
+                    FailureClass.CHROOT,
+                    ErrorCode.CHROOT_FAILED,
+                    f"the dependency layer {layer} is damaged, and a build uses it",
+                    hint="try again once that build has ended: the layer is made anew then",
+                )
+            start = None if asked.answer.removed else store.largest_subset(asked.answer.files)
+            below = await asyncio.to_thread(store.find, start) if start else None
+            if below is not None:
+                try:
+                    return await self._make(work, asked, below)
+                except _NotTheSameSetError:
+                    steps.say("a smaller layer led to other packages; installing on the base instead")
+            return await self._make(work, asked, ())
+
+    async def _make(self, work: _Work, asked: _Asked, below: tuple[Path, ...]) -> Dependencies:
+        base, store, question = work.base, work.store, work.question
+        request, answer = question.request, asked.answer
+        if below:
+            held = store.marker(below[0].name)
+            work.steps.say(
+                f"starting from a layer with {len(held.files) if held else 0} of {len(answer.files)} packages"
             )
-        output = result.output.decode("utf-8", "replace")
-        if result.returncode == 0:
-            return output
-        if quiet:
-            self._steps.log(result.output)
-        raise apt_output.explain(output, doing=doing, otherwise=otherwise)
+        upper = store.directory / f".new-{request.build_id}-{secrets.token_hex(4)}"
+        spec = self._buildroots.spec(
+            f"{request.build_id}-deps",
+            base,
+            layers=(*below, asked.changes),
+            upper=upper,
+            repositories=request.extra_sources,
+        )
+        with store.in_use(below):
+            async with self._debs.offered(answer.files) as offered:
+                spec = replace(spec, binds=(*spec.binds, Bind(offered, _OFFERED)))
+                with failures_are(FailureClass.CHROOT):
+                    async with open_sandbox(spec) as sandbox:
+                        apt = DependencyApt(sandbox, work.steps, self._environment, work.around_apt)
+                        put_file(sandbox, question.package.dsc.name, question.package.text)
+                        names = sorted(path.name for path in offered.iterdir())
+                        await apt.have_archives(_OFFERED, names)
+                        if len(names) < len(answer.files):
+                            await apt.download(question)
+                            await self._debs.take_in(answer.files, upper / "var/cache/apt/archives")
+                        await apt.install(question)
+                        if below:
+                            await _check_the_set(apt, base, answer)
+                        sandbox.keep_changes_as(store.directory / answer.layer)
+        parents = [path.name for path in below]
+        await asyncio.to_thread(store.complete, answer.layer, answer.files, parents)
+        return Dependencies((store.directory / answer.layer, *below), "miss")
 
 
-def _remembered(directory: Path, key: str) -> Dependencies | None:
-    try:
-        names = json.loads((directory / f"{key}.answer").read_text())
-    except FileNotFoundError:
-        return None
-    layers = tuple(directory / name for name in names)
-    return Dependencies(layers, "hit") if all(layer.is_dir() for layer in layers) else None
-
-
-def _remember(directory: Path, key: str, layers: tuple[Path, ...]) -> None:
-    temporary = directory / f".{key}.{secrets.token_hex(4)}"
-    temporary.write_text(json.dumps([layer.name for layer in layers]))
-    temporary.rename(directory / f"{key}.answer")
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+async def _check_the_set(apt: DependencyApt, base: Base, answer: Answer) -> None:
+    status = await asyncio.to_thread((base.root / "var/lib/dpkg/status").read_text)
+    if await apt.installed() != installed_names(status) | names_of(answer.files):
+        raise _NotTheSameSetError

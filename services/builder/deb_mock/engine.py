@@ -7,7 +7,7 @@ import asyncio
 import errno
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 from deb_mock import fetch
@@ -17,11 +17,14 @@ from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.check_rooms import Rooms
 from deb_mock.dependencies import DependencyResolver
 from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.garbage import GarbageCollector, Removed
+from deb_mock.inventory import Inventory, take_inventory
 from deb_mock.model import (
     MAIN_ONLY,
     Base,
     BuildRequest,
     BuildResult,
+    CacheKind,
     CommandRequest,
     EngineConfig,
     FetchRequest,
@@ -51,8 +54,9 @@ class Engine:
     def __init__(self, config: EngineConfig) -> None:
         self._plugins = Plugins(config)
         self._config = config = self._plugins.config
-        self._bases = BaseStore(config)
         self._buildroots = Buildroots(config)
+        self._bases = BaseStore(config, self._buildroots)
+        self._garbage = GarbageCollector(config, self._bases)
         self._dependencies = DependencyResolver(config, self._buildroots)
         self._builds = PackageBuilds(self._buildroots)
         self._sources = fetch.SourceFetcher(config, self._buildroots)
@@ -66,7 +70,8 @@ class Engine:
             self._close_caches()
             sandboxes = await record.recover(self._config.sandboxes_dir)
             bases = await self._bases.recover()
-        return Recovered(tuple(found.name for found in sandboxes), bases)
+            layers = await self._garbage.recover()
+        return Recovered(tuple(found.name for found in sandboxes), bases, layers)
 
     def _close_caches(self) -> None:
         """Users of this host must not reach what is in bases and layers: programs with the setuid bit among it."""
@@ -75,9 +80,15 @@ class Engine:
             directory.chmod(0o700)
 
     async def ensure_base(
-        self, suite: str, architecture: str, *, components: tuple[str, ...] = MAIN_ONLY, on_log: LogSink
+        self,
+        suite: str,
+        architecture: str,
+        *,
+        components: tuple[str, ...] = MAIN_ONLY,
+        check: bool = False,
+        on_log: LogSink,
     ) -> Base:
-        """The base of `suite`, made now if need be (about half a minute).
+        """The base of `suite`, made now if need be (about half a minute); with `check` the archive is asked now.
 
         Raises:
             DeborchError: with `failure_class` chroot-fault, fetch-fault or policy.
@@ -85,7 +96,7 @@ class Engine:
         require_root()
         with _plain_failures():
             self._close_caches()
-            base = await self._bases.ensure(suite, architecture, on_log, components=components)
+            base = await self._bases.ensure(suite, architecture, on_log, components=components, check=check)
             await self._buildroots.probe(base, on_log)
         return base
 
@@ -178,6 +189,22 @@ class Engine:
         await self._plugins.after_clean(base, removed=removed)
         return removed
 
+    def inventory(self) -> Inventory:
+        """What is cached, and which buildroots are in use, as it is at this moment."""
+        return take_inventory(self._config, self._bases, self._garbage)
+
+    async def collect_garbage(self) -> list[Removed]:
+        """Remove from the cache what is beyond the limits of the configuration and not in use."""
+        require_root()
+        with _plain_failures():
+            return await self._garbage.collect()
+
+    async def scrub(self, kind: CacheKind, suite: str | None = None) -> list[Removed]:
+        """Remove all of a kind that is not in use from the cache."""
+        require_root()
+        with _plain_failures():
+            return await self._garbage.scrub(kind, suite)
+
     @asynccontextmanager
     async def _working(
         self, name: str, results: ResultDirectory, files: tuple[Path, ...], timeout_s: float
@@ -216,13 +243,16 @@ class Engine:
                 request.suite, request.architecture, components=request.components, on_log=steps.log
             )
             request = await hooks.base_ready(base)
-        with self._bases.in_use(base):
+        with ExitStack() as held:
+            held.enter_context(self._bases.in_use(base))
+            await self._garbage.collect_if_due(steps.log)
             with steps.stage(Stage.DEPENDENCIES):
                 await hooks.before(Stage.DEPENDENCIES)
                 dependencies = await self._dependencies.provide(
                     base, hooks.needs_of(package), request, steps, hooks.apt
                 )
                 steps.say(f"build dependencies: cache {dependencies.cache}")
+                held.enter_context(self._dependencies.in_use(dependencies))
                 await hooks.dependencies_ready()
             artifacts = await self._builds.build(
                 base, dependencies.layers, package, request, results, steps, hooks=hooks

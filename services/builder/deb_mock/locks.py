@@ -1,4 +1,7 @@
-"""File locks between processes; the kernel gives them back when a holder dies."""
+"""File locks between processes; the kernel gives them back when a holder dies.
+
+A lock file may be removed by whoever holds it alone, so a lock counts only if its file is still the one at the path.
+"""
 
 import asyncio
 import fcntl
@@ -11,44 +14,74 @@ _POLL_S = 0.1
 
 
 @asynccontextmanager
-async def exclusive(path: Path, *, on_wait: Callable[[], None]) -> AsyncIterator[None]:
-    """Hold `path` alone; `on_wait` is called once if somebody else has it."""
-    descriptor = _open(path)
+async def exclusive(path: Path, *, on_wait: Callable[[], None], remove: bool = False) -> AsyncIterator[None]:
+    """Hold `path` alone; `on_wait` is called once if somebody else has it. With `remove` the file goes at the end."""
+    waited = False
+    while (descriptor := _open_and_lock(path, fcntl.LOCK_EX)) is None:
+        if not waited:
+            on_wait()
+            waited = True
+        await asyncio.sleep(_POLL_S)
     try:
-        waited = False
-        while not _try(descriptor, fcntl.LOCK_EX):
-            if not waited:
-                on_wait()
-                waited = True
-            await asyncio.sleep(_POLL_S)
         yield
     finally:
+        if remove:
+            os.unlink(path)  # noqa: PTH108 - at once, while the lock is held
         os.close(descriptor)
 
 
 @contextmanager
 def exclusive_if_free(path: Path) -> Iterator[bool]:
     """Hold `path` alone if nobody has it; tells whether."""
-    descriptor = _open(path)
-    try:
-        yield _try(descriptor, fcntl.LOCK_EX)
-    finally:
-        os.close(descriptor)
+    with _if_free(path, fcntl.LOCK_EX) as free:
+        yield free
 
 
 @contextmanager
 def shared_if_free(path: Path) -> Iterator[bool]:
     """Hold `path` together with others if nobody has it alone; tells whether."""
-    descriptor = _open(path)
+    with _if_free(path, fcntl.LOCK_SH) as free:
+        yield free
+
+
+@contextmanager
+def directory_if_free(path: Path, *, alone: bool) -> Iterator[bool]:
+    """Hold the directory `path` itself, alone or with others; False if that cannot be, or it is not there."""
     try:
-        yield _try(descriptor, fcntl.LOCK_SH)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _try(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH) and _is_at(descriptor, path)
     finally:
         os.close(descriptor)
 
 
-def _open(path: Path) -> int:
+@contextmanager
+def _if_free(path: Path, kind: int) -> Iterator[bool]:
+    descriptor = _open_and_lock(path, kind)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _open_and_lock(path: Path, kind: int) -> int | None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if _try(descriptor, kind) and _is_at(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _try(descriptor: int, kind: int) -> bool:

@@ -66,6 +66,33 @@ class PluginSetting:
     """Checked against the plug-in's own model."""
 
 
+class Scratch(StrEnum):
+    """Where the files of a build are meanwhile."""
+
+    AUTO = "auto"
+    TMPFS = "tmpfs"
+    DISK = "disk"
+
+
+class Bootstrap(StrEnum):
+    """Whether a base is made by the suite's own apt and dpkg instead of the host's."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class CacheKind(StrEnum):
+    """What the cache directory holds."""
+
+    LAYER = "layer"
+    BASE = "base"
+    DEB = "deb"
+    SOURCES = "sources"
+    CCACHE = "ccache"
+    BOOTSTRAP = "bootstrap"
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """Settings of an engine. Several engines and processes may share both directories."""
@@ -82,12 +109,27 @@ class EngineConfig:
     """If set, each .dsc must carry a good signature by a key in it."""
     tmpfs_bytes: int | None = None
     """Memory for the files of one build; None: they are written to the disk of `state_dir`."""
+    scratch: Scratch = Scratch.AUTO
+    """With `tmpfs_bytes`: AUTO uses memory if earlier builds of the source fitted and enough is free."""
     ids: IdRange | None = field(default_factory=lambda: IdRange(first=1_900_000_000))
     """Host ids for everything inside buildroots, of no user of the host; None: no user namespaces. Where the kernel
     or file system cannot map ids, the engine does without and says so in the log. The default lies above the ranges
     that systemd (UIDS-GIDS.md) and subuid(5) give out."""
+    base_check_interval_s: float = 600.0
+    """How long an answer to "has the archive changed?" is good for; meanwhile a warm start asks nobody."""
     base_max_age_s: float = 7 * _DAY_S
-    """A base older than this is made again, so that its package lists do not fall behind."""
+    """A tree older than this is made again when the archive changes, instead of getting new package lists. An archive
+    without InRelease cannot be asked, so its bases are made again at this age anyway."""
+    keep_generations: int = 2
+    """Bases of one recipe that are kept: the newest, and those before it that running builds may still want."""
+    bootstrap: Bootstrap = Bootstrap.AUTO
+    """AUTO: where the host's are older than `bootstrap.NEEDED` says for the suite."""
+    unused_max_age_s: float = 30 * _DAY_S
+    """Bases, layers and .debs that no build has used for so long are removed."""
+    cache_max_bytes: int | None = None
+    """Above this, the longest unused is removed; None: as much as the disk has."""
+    free_space_floor_bytes: int = 2 << 30
+    """With less than this free on the disk of `cache_dir`, the longest unused is removed."""
     proxies: Mapping[str, str] = field(default_factory=dict)
     """Proxy variables (`http_proxy`, ...) for steps that use the network."""
     plugins: tuple[PluginSetting, ...] = ()
@@ -100,6 +142,14 @@ class EngineConfig:
     @property
     def bases_dir(self) -> Path:
         return self.cache_dir / "bases"
+
+    @property
+    def bootstraps_dir(self) -> Path:
+        return self.cache_dir / "bootstraps"
+
+    @property
+    def debs_dir(self) -> Path:
+        return self.cache_dir / "debs"
 
     @property
     def layers_dir(self) -> Path:
@@ -242,6 +292,16 @@ class Base:
     made_at_s: float
     """Seconds since the epoch."""
     components: tuple[str, ...] = MAIN_ONLY
+    recipe: str = ""
+    """Digest of everything that made it but the state of the archive."""
+    release: str = ""
+    """State of the archive (`release.state_of`); empty if the archive has no InRelease."""
+    tree: str = ""
+    """The base whose files this one shares: itself, or that of which it is a later generation with new lists."""
+    tree_made_at_s: float = 0.0
+    bootstrapped: bool = False
+    """Made by the suite's own apt and dpkg."""
+    size_bytes: int = 0
 
     @property
     def root(self) -> Path:
@@ -254,3 +314,4 @@ class Recovered:
 
     sandboxes: tuple[str, ...]
     half_made_bases: tuple[str, ...]
+    half_made_layers: tuple[str, ...] = ()

@@ -13,11 +13,13 @@ from deb_mock.model import Artifact, Base, BuildRequest, Stage
 from deb_mock.plugins.manager import BuildHooks
 from deb_mock.repositories import WORKSPACE
 from deb_mock.results import ResultDirectory, collect
+from deb_mock.scratch import used_bytes
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
+from deborch_shared.sandbox.spec import SandboxSpec
 
 _MODE_FLAGS = {"any+all": "-b", "any": "-B", "all": "-A"}
 _FULL_BELOW_BYTES = 64 << 10
@@ -51,8 +53,10 @@ class PackageBuilds:
         source_directory = f"{WORKSPACE}/{_directory_name(package)}"
         async with AsyncExitStack() as stack:
             with steps.stage(Stage.BUILDROOT), failures_are(FailureClass.CHROOT):
-                spec = hooks.spec(self._buildroots.spec(request.build_id, base, layers=layers))
+                plain = self._buildroots.spec(request.build_id, base, layers=layers, source=package.description.name)
+                spec = hooks.spec(plain)
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
+                stack.callback(self._remember_size, package.description.name, sandbox, spec)
                 await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._buildroots.file_owner)
                 inside = await stack.enter_async_context(hooks.buildroot(sandbox))
             with steps.stage(Stage.UNPACK):
@@ -69,6 +73,9 @@ class PackageBuilds:
                 name, version = package.description.name, package.description.version
                 artifacts = await asyncio.to_thread(collect, sandbox.workspace_fd, name, version, request, results)
         return artifacts
+
+    def _remember_size(self, source: str, sandbox: Sandbox, spec: SandboxSpec) -> None:
+        self._buildroots.scratch.remember(source, used_bytes(sandbox, spec))
 
     @staticmethod
     async def _run(sandbox: Sandbox, steps: Steps, argv: list[str], cwd: str, environment: dict[str, str]) -> None:

@@ -36,7 +36,7 @@ class ProcessIdentity:
         Raises:
             ProcessLookupError: there is none.
         """
-        return cls(pid, _started_ticks(pid), _boot_id())
+        return cls(pid, _started_ticks(pid), boot_id())
 
     def is_alive(self) -> bool:
         try:
@@ -58,7 +58,7 @@ class Record:
     def write(self, state_dir: Path) -> None:
         temporary = state_dir / f".{self.name}.{os.getpid()}.new"
         temporary.write_text(json.dumps(asdict(self)))
-        temporary.rename(_path(state_dir, self.name))
+        temporary.rename(record_path(state_dir, self.name))
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -104,7 +104,7 @@ async def remove(state_dir: Path, record: Record) -> None:
     if record.keeper is not None:
         await _end(record.keeper)
     await remove_trees(Path(path) for path in record.paths)
-    _path(state_dir, record.name).unlink(missing_ok=True)
+    record_path(state_dir, record.name).unlink(missing_ok=True)
 
 
 async def remove_trees(paths: Iterable[Path]) -> None:
@@ -138,7 +138,8 @@ async def _end(keeper: ProcessIdentity) -> None:
                 await asyncio.sleep(_POLL_S)
 
 
-def _path(state_dir: Path, name: str) -> Path:
+def record_path(state_dir: Path, name: str) -> Path:
+    """The file of a record; its time is when the sandbox began to run."""
     return state_dir / f"{name}{_SUFFIX}"
 
 
@@ -153,5 +154,6 @@ def _started_ticks(pid: int) -> int:
     return int(fields[19])
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """A new one with each start of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

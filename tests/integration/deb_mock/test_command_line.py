@@ -87,7 +87,7 @@ async def test_list_and_clean_can_be_read_by_a_program(command, engine, request_
     assert base.name in [each["name"] for each in listed["bases"]]
     assert listed["buildroots"] == []
     cleaned = json.loads((await process.run(command("clean", "--json"))).output)
-    assert cleaned == {"left behind": [], "bases": []}
+    assert cleaned == {"left behind": [], "expired": []}
 
 
 async def test_exec_runs_a_command_as_root_of_a_clean_buildroot(command, config):

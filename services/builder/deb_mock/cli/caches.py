@@ -1,61 +1,126 @@
-"""`deb-mock list` and `deb-mock clean`."""
+"""`deb-mock list`, `update`, `clean` and `scrub`."""
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from deb_mock.cli.finish import finish
-from deb_mock.cli.options import AsJson, CacheDir, StateDir, engine_config
+from deb_mock.cli.options import (
+    AsJson,
+    CacheDir,
+    StateDir,
+    engine_config,
+    native_architecture,
+    required_codename,
+)
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.engine import Engine
-from deborch_shared.sandbox.record import records
+from deb_mock.garbage import Removed
+from deb_mock.inventory import BuildrootState, Inventory
+from deb_mock.model import CacheKind
 
 app = typer.Typer()
+_STATE_STYLES = {
+    BuildrootState.STARTING: "yellow",
+    BuildrootState.RUNNING: "green",
+    BuildrootState.ABANDONED: "red",
+}
+Suite = Annotated[str | None, typer.Option(help="Only of this suite.")]
+
+
+class Scrubbed(StrEnum):
+    """What `scrub` takes."""
+
+    BASE = "base"
+    LAYERS = "layers"
+    DEBS = "debs"
+    SOURCES = "sources"
+    CCACHE = "ccache"
+    ALL = "all"
+
+
+_KINDS = {
+    Scrubbed.LAYERS: (CacheKind.LAYER,),
+    Scrubbed.BASE: (CacheKind.BASE,),
+    Scrubbed.DEBS: (CacheKind.DEB,),
+    Scrubbed.SOURCES: (CacheKind.SOURCES,),
+    Scrubbed.CCACHE: (CacheKind.CCACHE,),
+    Scrubbed.ALL: tuple(CacheKind),
+}
 
 
 @app.command("list")
 def list_cached(
     state_dir: StateDir = DEFAULT_STATE_DIR, cache_dir: CacheDir = DEFAULT_CACHE_DIR, as_json: AsJson = False
 ) -> None:
-    """Show cached bases and buildroots in use."""
-    config = engine_config(state_dir, cache_dir)
-    bases = Engine(config).bases()
-    used = records(config.sandboxes_dir)
+    """Show cached bases and dependency layers, and buildroots in use."""
+    found = Engine(engine_config(state_dir, cache_dir)).inventory()
     if as_json:
-        shown = {"bases": [asdict(base) for base in bases], "buildroots": [asdict(entry) for entry in used]}
-        print(json.dumps(shown, default=str))  # noqa: T201
+        print(json.dumps(_as_json(found), default=str))  # noqa: T201
         return
-    table = Table("base", "suite", "architecture", "age", "dependency layers")
-    for base in bases:
-        layers = [path for path in (config.layers_dir / base.name).glob("*/*") if path.is_dir()]
-        age_days = (time.time() - base.made_at_s) / 86_400
-        table.add_row(base.name, base.suite, base.architecture, f"{age_days:.1f} days", str(len(layers)))
     console = Console()
-    console.print(table)
-    for entry in used:
-        state = "in use" if entry.owner.is_alive() else "left by a killed process; deb-mock clean removes it"
-        console.print(f"{entry.name}: {state}", highlight=False)
+    console.print(_bases(found))
+    if found.layers:
+        console.print(_layers(found))
+    if found.buildroots:
+        console.print(_buildroots(found))
+    downloads = f"{found.downloads} downloaded packages, {_mib(found.downloads_bytes)}"
+    console.print(f"{downloads}; {_mib(found.free_bytes)} free on the disk", highlight=False)
 
 
 @app.command()
-def clean(
-    bases: Annotated[bool, typer.Option("--bases", help="Remove bases and dependency layers too.")] = False,
+def update(  # noqa: PLR0917 - typer reads the parameters as options
+    suite: Annotated[str, typer.Option(help="Debian suite; the host's own if not given.")] = "",
+    arch: Annotated[str, typer.Option(help="Architecture; the host's own if not given.")] = "",
+    mirror: Annotated[str | None, typer.Option(help="Debian archive; the host's apt sources say if not given.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every suite that has a base.")] = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     cache_dir: CacheDir = DEFAULT_CACHE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what killed builds left, and with --bases every base that is not in use."""
+    """Ask the archive now whether it has changed, and bring the base up to date."""
+    engine = Engine(engine_config(state_dir, cache_dir, mirror))
+
+    async def work() -> list[dict[str, Any]]:
+        await engine.recover()
+        known = {(base.suite, base.architecture, base.components) for base in engine.bases()}
+        main = (suite or required_codename(), arch or await native_architecture(), ("main",))
+        updated = []
+        for name, architecture, components in sorted(known) if every else [main]:
+            before = {base.name for base in engine.bases()}
+            base = await engine.ensure_base(
+                name, architecture, components=components, check=True, on_log=lambda _: None
+            )
+            updated.append({**asdict(base), "changed": base.name not in before})
+        return updated
+
+    result = finish(work(), as_json=as_json)
+    if as_json:
+        print(json.dumps({"bases": result}, default=str))  # noqa: T201
+        return
+    for base in result:
+        print(f"{base['suite']} {base['architecture']}: {'new' if base['changed'] else 'unchanged'}, {base['name']}")  # noqa: T201
+
+
+@app.command()
+def clean(
+    state_dir: StateDir = DEFAULT_STATE_DIR, cache_dir: CacheDir = DEFAULT_CACHE_DIR, as_json: AsJson = False
+) -> None:
+    """Remove what killed builds left, and what the limits say of age and size."""
     engine = Engine(engine_config(state_dir, cache_dir))
 
     async def work() -> dict[str, list[str]]:
         recovered = await engine.recover()
-        removed = [base.name for base in engine.bases() if bases and await engine.remove_base(base)]
-        return {"left behind": [*recovered.sandboxes, *recovered.half_made_bases], "bases": removed}
+        expired = await engine.collect_garbage()
+        left = [*recovered.sandboxes, *recovered.half_made_bases, *recovered.half_made_layers]
+        return {"left behind": left, "expired": [f"{removed.kind} {removed.name}" for removed in expired]}
 
     result = finish(work(), as_json=as_json)
     if as_json:
@@ -63,3 +128,74 @@ def clean(
         return
     for kind, names in result.items():
         print(f"{kind}: {', '.join(names) or 'nothing to remove'}")  # noqa: T201
+
+
+@app.command()
+def scrub(
+    what: Annotated[Scrubbed, typer.Argument(help="Which cache.")],
+    suite: Suite = None,
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    cache_dir: CacheDir = DEFAULT_CACHE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Empty a cache, but for what builds use now. Everything in it is made or fetched again when it is needed."""
+    engine = Engine(engine_config(state_dir, cache_dir))
+
+    async def work() -> list[Removed]:
+        await engine.recover()
+        return [removed for kind in _KINDS[what] for removed in await engine.scrub(kind, suite)]
+
+    result = finish(work(), as_json=as_json)
+    if as_json:
+        print(json.dumps({"removed": [asdict(removed) for removed in result]}))  # noqa: T201
+        return
+    for kind in CacheKind:
+        sizes = [removed.size_bytes for removed in result if removed.kind is kind]
+        if sizes:
+            print(f"{kind}: {len(sizes)} removed, {_mib(sum(sizes))}")  # noqa: T201
+    if not result:
+        print("nothing to remove, or all of it is in use")  # noqa: T201
+
+
+def _as_json(found: Inventory) -> dict[str, Any]:
+    shown = asdict(found)
+    shown["bases"] = [{**entry.pop("base"), **entry} for entry in shown["bases"]]
+    return shown
+
+
+def _bases(found: Inventory) -> Table:
+    table = Table("base", "suite", "architecture", "age", "last used", "size", "layers", "")
+    for entry in found.bases:
+        base = entry.base
+        marks = [mark for mark, is_so in (("[green]newest", entry.newest), ("[cyan]in use", entry.in_use)) if is_so]
+        ages = (_age(base.made_at_s), _age(entry.used_at_s))
+        size = _mib(base.size_bytes)
+        table.add_row(base.name, base.suite, base.architecture, *ages, size, str(entry.layers), ", ".join(marks))
+    return table
+
+
+def _layers(found: Inventory) -> Table:
+    table = Table("dependency layer", "on", "packages", "age", "last used", "size")
+    for entry in found.layers:
+        on = entry.tree + (f" and {entry.below} layers" if entry.below else "")
+        ages = (_age(entry.made_at_s), _age(entry.used_at_s))
+        table.add_row(entry.digest[:12], on, str(entry.packages), *ages, _mib(entry.size_bytes))
+    return table
+
+
+def _buildroots(found: Inventory) -> Table:
+    table = Table("buildroot", "state", "owner's pid", "age", "size")
+    for entry in found.buildroots:
+        state = f"[{_STATE_STYLES[entry.state]}]{entry.state}"
+        table.add_row(entry.name, state, str(entry.pid), f"{entry.age_s:.0f} s", _mib(entry.size_bytes))
+    return table
+
+
+def _age(since_s: float) -> str:
+    age_s = max(0.0, time.time() - since_s)
+    units: Iterable[tuple[float, str]] = ((86_400, "days"), (3600, "h"), (60, "min"))
+    return next((f"{age_s / unit_s:.1f} {name}" for unit_s, name in units if age_s >= unit_s), f"{age_s:.0f} s")
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):,.1f} MiB"
