@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, Process
 from deborch_shared.sandbox.keeper_link import KeeperLink
 from deborch_shared.sandbox.record import ProcessIdentity, Record, claim, remove
 from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, SandboxSpec, work_directory
+from deborch_shared.sandbox.terminal import UserTerminal
 
 _DEFAULT_KEPT_BYTES = 4 << 20
 
@@ -20,13 +22,13 @@ _DEFAULT_KEPT_BYTES = 4 << 20
 class _SandboxedCommand:
     """A command in a sandbox, as `deborch_shared.process.follow` wants it."""
 
-    def __init__(self, link: KeeperLink, argv: Sequence[str], request: Mapping[str, Any]) -> None:
+    def __init__(self, link: KeeperLink, argv: Sequence[str], request: Mapping[str, Any], stdin: int | None) -> None:
         self._link = link
         self._argv = argv
         self._output, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(write_end, True)
         try:
-            self._number, self._ended = link.start(request, write_end)
+            self._number, self._ended = link.start(request, write_end, *(() if stdin is None else (stdin,)))
         except BaseException:
             os.close(self._output)
             raise
@@ -58,20 +60,24 @@ class _SandboxedCommand:
         outcome = self._ended.result()
         if outcome["error"] is None:
             return int(outcome["returncode"]), float(outcome["cpu_s"])
-        if outcome["missing"]:
-            raise DeborchError(
-                ErrorCode.PROCESS_FAILED,
-                f"{self._argv[0]} could not be started in the sandbox: {bounded(outcome['error'])}",
-                hint="the root of the sandbox lacks the package that holds it",
-                reason="start",
-                returncode=None,
-                output="",
-            )
-        raise DeborchError(
-            ErrorCode.SANDBOX_FAILED,
-            f"the sandbox could not run {self._argv[0]}: {bounded(outcome['error'])}",
-            hint="the message names the system call that the kernel refused",
+        raise _not_run(self._argv[0], outcome)
+
+
+def _not_run(program: str, outcome: Mapping[str, Any]) -> DeborchError:
+    if outcome["missing"]:
+        return DeborchError(
+            ErrorCode.PROCESS_FAILED,
+            f"{program} could not be started in the sandbox: {bounded(outcome['error'])}",
+            hint="the root of the sandbox lacks the package that holds it",
+            reason="start",
+            returncode=None,
+            output="",
         )
+    return DeborchError(
+        ErrorCode.SANDBOX_FAILED,
+        f"the sandbox could not run {program}: {bounded(outcome['error'])}",
+        hint="the message names the system call that the kernel refused",
+    )
 
 
 class Sandbox:
@@ -99,6 +105,11 @@ class Sandbox:
         return self._link.workspace_fd
 
     @property
+    def root_fd(self) -> int:
+        """Descriptor of the assembled root. Foreign too: an absolute link in it points into the host from outside."""
+        return self._link.root_fd
+
+    @property
     def keeper_pid(self) -> int:
         return self._link.pid
 
@@ -110,6 +121,7 @@ class Sandbox:
         cwd: str = "/",
         env: Mapping[str, str] | None = None,
         network: bool = False,
+        stdin: int | None = None,
         on_output: OutputSink | None = None,
         timeout_s: float | None = None,
         max_output_bytes: int = DEFAULT_MAX_OUTPUT_BYTES,
@@ -120,21 +132,15 @@ class Sandbox:
 
         Mount, pid, ipc, uts, cgroup and (without `network`) net namespaces are new for each command. With
         `network` it sees the host's network, /etc/resolv.conf and /etc/hosts. uid 0 keeps a few capabilities,
-        any other uid none, with no_new_privs. `env` is added to CLEAN_ENVIRONMENT. The rest is as in
+        any other uid none, with no_new_privs. `env` is added to CLEAN_ENVIRONMENT.
+        `stdin` is given away to what runs inside: a pipe, never a terminal or a file of the host. The rest is as in
         `deborch_shared.process.run`, except that an early end is always SIGKILL.
 
         Raises:
             DeborchError: what `process.run` raises, and SANDBOX_FAILED if the kernel refused an isolation.
         """
-        request = {
-            "argv": list(argv),
-            "uid": uid,
-            "cwd": cwd,
-            "env": {**CLEAN_ENVIRONMENT, **(env or {})},
-            "network": network,
-        }
         return await follow(
-            _SandboxedCommand(self._link, argv, request),
+            _SandboxedCommand(self._link, argv, _request(argv, uid, cwd, env, network), stdin),
             argv,
             on_output=on_output,
             timeout_s=timeout_s,
@@ -142,6 +148,52 @@ class Sandbox:
             kept_bytes=kept_bytes,
             check=check,
         )
+
+    async def run_in_terminal(
+        self,
+        argv: Sequence[str],
+        terminal: UserTerminal,
+        *,
+        uid: int = 0,
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        network: bool = False,
+    ) -> int:
+        """Run `argv` as `run` does, on a terminal inside that is joined to the user's; its exit code.
+
+        Raises:
+            DeborchError: what `run` raises if it could not be started.
+        """
+        request = {**_request(argv, uid, cwd, env, network), "terminal": terminal.size()}
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours:
+            with theirs:
+                number, ended = self._link.start(request, theirs.fileno())
+            try:
+                await readable(ours.fileno())
+                _, masters, _, _ = socket.recv_fds(ours, 1, 1)
+                for master in masters:
+                    await _relay(terminal, master)
+                outcome = await asyncio.shield(ended)
+            finally:
+                self._link.end(number)
+                await asyncio.shield(ended)
+        if outcome["error"] is None:
+            return int(outcome["returncode"])
+        raise _not_run(argv[0], outcome)
+
+
+def _request(argv: Sequence[str], uid: int, cwd: str, env: Mapping[str, str] | None, network: bool) -> dict[str, Any]:
+    environment = {**CLEAN_ENVIRONMENT, **(env or {})}
+    return {"argv": list(argv), "uid": uid, "cwd": cwd, "env": environment, "network": network}
+
+
+async def _relay(terminal: UserTerminal, master: int) -> None:
+    try:
+        with terminal.raw():
+            await terminal.relay(master)
+    finally:
+        os.close(master)
 
 
 @asynccontextmanager
@@ -182,7 +234,7 @@ def _claim(spec: SandboxSpec) -> Record:
         )
     paths = [spec.directory]
     if spec.upper is not None:
-        paths += [spec.upper, work_directory(spec.upper)]
+        paths += [work_directory(spec.upper), *(() if spec.persistent else (spec.upper,))]
     entry = claim(spec.directory.parent, spec.directory.name, paths)
     spec.directory.mkdir(mode=0o700)
     return entry

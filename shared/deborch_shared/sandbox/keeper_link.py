@@ -30,6 +30,7 @@ class KeeperLink:
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._next_number = 0
         self.workspace_fd = -1
+        self.root_fd = -1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, log.open("wb") as errors:
             ours.setblocking(False)
@@ -65,18 +66,21 @@ class KeeperLink:
             raise self._lost("did not answer") from None
         if answer is None or "error" in answer:
             raise self._lost(str(answer["error"]) if answer else "ended at once")
-        self.workspace_fd = descriptors[0]
+        self.workspace_fd, self.root_fd = descriptors
         self._listening = asyncio.create_task(self._listen())
 
-    def start(self, request: Mapping[str, Any], output: int) -> tuple[int, asyncio.Future[Mapping[str, Any]]]:
-        """Ask for a command; its number, and the future of the keeper's last message about it."""
+    def start(self, request: Mapping[str, Any], *descriptors: int) -> tuple[int, asyncio.Future[Mapping[str, Any]]]:
+        """Ask for a command; its number, and the future of the keeper's last message about it.
+
+        `descriptors`: where its output goes, and where it reads from, if it is to read anything.
+        """
         if self._listening is None or self._listening.done():
             raise self._lost("is gone")
         self._next_number += 1
         number = self._next_number
         ended: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = ended
-        self._send({**request, "run": number}, output)
+        self._send({**request, "run": number}, *descriptors)
         return number, ended
 
     def end(self, number: int) -> None:
@@ -103,9 +107,10 @@ class KeeperLink:
         self._process.kill()
         self._process.wait()
         os.close(self._pidfd)
-        if self.workspace_fd >= 0:
-            os.close(self.workspace_fd)
-            self.workspace_fd = -1
+        for descriptor in (self.workspace_fd, self.root_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.workspace_fd = self.root_fd = -1
 
     async def _listen(self) -> None:
         try:
@@ -125,18 +130,18 @@ class KeeperLink:
     async def _receive(self) -> tuple[dict[str, Any] | None, list[int]]:
         await readable(self._socket.fileno())
         try:
-            content, descriptors, _, _ = socket.recv_fds(self._socket, _MAX_MESSAGE_BYTES, 1)
+            content, descriptors, _, _ = socket.recv_fds(self._socket, _MAX_MESSAGE_BYTES, 2)
         except ConnectionResetError:
             return None, []
         return (json.loads(content) if content else None), list(descriptors)
 
-    def _send(self, message: Mapping[str, Any], descriptor: int | None = None) -> None:
+    def _send(self, message: Mapping[str, Any], *descriptors: int) -> None:
         content = json.dumps(message).encode()
         try:
-            if descriptor is None:
-                self._socket.send(content)
+            if descriptors:
+                socket.send_fds(self._socket, [content], descriptors)
             else:
-                socket.send_fds(self._socket, [content], [descriptor])
+                self._socket.send(content)
         except OSError as error:
             raise self._lost(f"cannot be told what to do: {error.strerror}") from error
 

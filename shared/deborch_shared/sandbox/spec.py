@@ -57,6 +57,8 @@ class SandboxSpec:
     """Nearest first."""
     upper: Path | None = None
     """A new directory on a disk that receives the changes, for `Sandbox.keep_changes_as`; None: in the scratch."""
+    persistent: bool = False
+    """True: `upper` is there already and stays, also when its owner dies."""
     scratch_bytes: int | None = None
     """Size of the tmpfs that holds workspace and changes; None: they are on the disk of `directory`, unlimited."""
     ids: IdRange | None = None
@@ -78,6 +80,7 @@ class SandboxSpec:
             "lowers": [{"path": mountable(lower.path), "map_ids": lower.map_ids} for lower in self.lowers],
             "upper": mountable(self.upper) if self.upper else None,
             "work": mountable(work_directory(self.upper)) if self.upper else None,
+            "persistent": self.persistent,
             "scratch_bytes": self.scratch_bytes,
             "first_id": self.ids.first if self.ids else None,
             "id_count": self.ids.count if self.ids else None,

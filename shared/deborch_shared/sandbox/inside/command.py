@@ -6,12 +6,17 @@ the kernel ends everything else in the namespace before the guard sees it. If th
 and with it init and all the rest (PDEATHSIG).
 """
 
+import array
 import contextlib
+import fcntl
 import json
 import os
 import resource
 import select
+import socket
+import struct
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -40,6 +45,8 @@ _ROOT_KEEPS = frozenset(
 """What apt, dpkg and maintainer scripts need; nothing that mounts, loads, traces or configures the kernel."""
 _MAX_PROCESSES = 16_384
 """Of one user at a time; what is parallel by the hundred stays far below. Bounds a fork bomb, gives no fair share."""
+_TIOCSPTLCK, _TIOCGPTPEER = 0x4004_5431, 0x5441
+"""asm-generic/ioctls.h: unlock a pseudo-terminal; open its other end without a path."""
 _SETUP_FAILED = 125
 _EXEC_FAILED = 127
 
@@ -53,10 +60,16 @@ class _Job:
     user_namespace: int | None
     output: int
     report: int
+    stdin: int | None
 
 
-def start(root: Root, request: dict[str, Any], user_namespace: int | None, output: int) -> tuple[int, int]:
-    """Start the command of `request`, its output into the descriptor `output`.
+def start(
+    root: Root, request: dict[str, Any], user_namespace: int | None, output: int, stdin: int | None
+) -> tuple[int, int]:
+    """Start the command of `request`, its output into the descriptor `output`, its input from `stdin` or nothing.
+
+    With "terminal" in the request, `output` is a Unix socket: a pseudo-terminal of the root's own is made, its
+    master is sent there, and the command runs on the other end.
 
     Returns:
         The pid of the guard, and a descriptor on which reports arrive as JSON lines: {"init": pid}, then either
@@ -64,7 +77,7 @@ def start(root: Root, request: dict[str, Any], user_namespace: int | None, outpu
     """
     report_read, report_write = os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
-    job = _Job(root, request, user_namespace, output, report_write)
+    job = _Job(root, request, user_namespace, output, report_write, stdin)
     guard = os.fork()
     if guard == 0:
         _in_child(job, lambda: _guard(job, keeper))
@@ -91,7 +104,7 @@ def _guard(job: _Job, keeper: int) -> NoReturn:
     syscalls.die_with_parent()
     if os.getppid() != keeper:
         os._exit(_SETUP_FAILED)
-    _close_all_but(job.output, job.report, job.user_namespace)
+    _close_all_but(job.output, job.report, job.user_namespace, job.stdin)
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
     flags |= syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     if not job.request["network"]:
@@ -143,8 +156,9 @@ def _init(job: _Job, guard_is_alive: int) -> NoReturn:
         os.close(guard_is_alive)
         _in_child(job, lambda: _program(job))
     silence = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2, job.output):
-        os.dup2(silence, descriptor)
+    for descriptor in (0, 1, 2, job.output, job.stdin):
+        if descriptor is not None:
+            os.dup2(silence, descriptor)
     _reap_until(program, job)
 
 
@@ -166,13 +180,16 @@ def _reap_until(program: int, job: _Job) -> NoReturn:
 
 def _program(job: _Job) -> NoReturn:
     os.setsid()
-    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-    os.dup2(job.output, 1)
-    os.dup2(job.output, 2)
+    uid = int(job.request["uid"])
+    if job.request.get("terminal"):
+        _take_terminal(job, uid)
+    else:
+        os.dup2(os.open("/dev/null", os.O_RDONLY) if job.stdin is None else job.stdin, 0)
+        os.dup2(job.output, 1)
+        os.dup2(job.output, 2)
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_processes()
-    uid = int(job.request["uid"])
     if uid:
         syscalls.keep_capabilities(frozenset({_CAP_SETGID, _CAP_SETUID}))
         os.setresgid(uid, uid, uid)
@@ -181,6 +198,22 @@ def _program(job: _Job) -> NoReturn:
     os.chdir(job.request["cwd"])
     _close_all_but(job.report)
     _execute(job)
+
+
+def _take_terminal(job: _Job, uid: int) -> None:
+    """Make a pseudo-terminal of this root, send its master out, and have the other end as controlling terminal."""
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    terminal = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    rows, columns = job.request["terminal"]
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+    os.fchown(terminal, uid, -1)
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    with socket.socket(fileno=job.output) as outside:
+        outside.sendmsg([b"t"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
+    os.close(master)
+    for descriptor in (0, 1, 2):
+        os.dup2(terminal, descriptor)
 
 
 def _limit_processes() -> None:

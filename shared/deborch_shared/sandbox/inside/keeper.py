@@ -3,9 +3,10 @@
 Owner and keeper speak JSON over a SOCK_SEQPACKET socket, one message a packet. When the socket closes, because
 the owner closed it or died, the keeper ends every command, and the mounts end with it.
 
-    owner -> keeper   {"run": id, argv, uid, cwd, env, network, hostname} + descriptor for the output
+    owner -> keeper   {"run": id, argv, uid, cwd, env, network, terminal} + descriptor for the output, or of a
+                      socket that gets the master of a pseudo-terminal, and perhaps a second one to read from
                       {"end": id}
-    keeper -> owner   {"ready": true} + descriptor of the workspace, or {"error": text} and the end
+    keeper -> owner   {"ready": true} + descriptors of workspace and root, or {"error": text} and the end
                       {"ended": id, "returncode": n, "cpu_s": s, "error": text|null, "missing": bool}
 """
 
@@ -85,8 +86,10 @@ class Keeper:
         """Assemble the root, then work until the owner goes away."""
         self._root.assemble()
         workspace = self._root.open_workspace()
-        _send(self._owner, {"ready": True}, workspace)
+        root = os.open(self._root.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _send(self._owner, {"ready": True}, workspace, root)
         os.close(workspace)
+        os.close(root)
         try:
             while self._step():
                 pass
@@ -114,8 +117,10 @@ class Keeper:
                     running.end()
             return True
         request = {**message, "hostname": self._hostname}
-        guard, reports = command.start(self._root, request, self._user_namespace, descriptors[0])
-        os.close(descriptors[0])
+        output, stdin = descriptors[0], descriptors[1] if len(descriptors) > 1 else None
+        guard, reports = command.start(self._root, request, self._user_namespace, output, stdin)
+        for descriptor in descriptors:
+            os.close(descriptor)
         self._commands[reports] = _Command(message["run"], guard, reports)
         return True
 
@@ -163,8 +168,8 @@ def _make_user_namespace(first_id: int, count: int) -> int:
             os.close(descriptor)
 
 
-def _send(owner: socket.socket, message: dict[str, Any], descriptor: int | None = None) -> None:
-    attached = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+def _send(owner: socket.socket, message: dict[str, Any], *descriptors: int) -> None:
+    attached = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     try:
         owner.sendmsg([json.dumps(message).encode()], attached)
     except BrokenPipeError:
@@ -173,7 +178,7 @@ def _send(owner: socket.socket, message: dict[str, Any], descriptor: int | None 
 
 def _receive(owner: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     try:
-        content, descriptors, _, _ = socket.recv_fds(owner, _MAX_MESSAGE_BYTES, 1)
+        content, descriptors, _, _ = socket.recv_fds(owner, _MAX_MESSAGE_BYTES, 2)
     except ConnectionResetError:
         return None, []
     for descriptor in descriptors:

@@ -44,7 +44,9 @@ class Root:
             syscalls.mount("scratch", self._scratch, "tmpfs", MS_NOSUID | MS_NODEV, size)
         lowers = [self._lower(number, lower) for number, lower in enumerate(self._spec["lowers"])]
         upper, work = self._upper()
-        options = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work},volatile,index=off,metacopy=off"
+        options = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work},index=off,metacopy=off"
+        if not self._spec["persistent"]:
+            options += ",volatile"
         syscalls.mount("overlay", self.path, "overlay", MS_NODEV, options)
         self._make_workspace()
         for entry in self._spec["binds"]:
@@ -71,10 +73,11 @@ class Root:
         kept = self._spec["upper"]
         upper = str(kept) if kept else f"{self._scratch}/upper"
         work = str(self._spec["work"]) if kept else f"{self._scratch}/work"
-        os.mkdir(upper, 0o755)
         os.mkdir(work, 0o755)
-        os.chmod(upper, 0o755)
-        os.chown(upper, self._first_id, self._first_id)
+        if not self._spec["persistent"]:
+            os.mkdir(upper, 0o755)
+            os.chmod(upper, 0o755)
+            os.chown(upper, self._first_id, self._first_id)
         return upper, work
 
     def _make_workspace(self) -> None:
