@@ -7,12 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deb_mock.host_apt import AptSource
-from deb_mock.model import MAIN_ONLY
+from deb_mock.model import BUILD_UID, BUILD_USER, MAIN_ONLY
 from deborch_shared.sandbox.spec import IdRange
 
-BUILD_USER = "builder"
-BUILD_UID = 59_000
-"""Inside. High enough to be no user of the host where ids cannot be mapped, below 60000 as Policy 9.2 asks."""
 _RECIPE_VERSION = 1
 _PACKAGES = ("fakeroot",)
 """Beside build-essential and apt, which mmdebstrap's buildd variant brings: most packages still need fakeroot."""

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from deb_mock.base_recipe import BUILD_UID, ids_tag
+from deb_mock.base_recipe import ids_tag
 from deb_mock.failures import FailureClass, failure, failures_are
-from deb_mock.model import Base, EngineConfig, ExtraRepository, LogSink
+from deb_mock.model import BUILD_UID, Base, EngineConfig, ExtraRepository, LogSink
 from deb_mock.repositories import WORKSPACE, file_repositories
 from deb_mock.scratch import ScratchChoice
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -47,6 +47,11 @@ class Buildroots:
     def file_owner(self) -> int:
         """The host's id for root inside."""
         return self._ids.first if self._ids else 0
+
+    @property
+    def ids_are_mapped(self) -> bool:
+        """Whether root inside is nobody on the host."""
+        return self._ids is not None
 
     def layers_of(self, base: Base) -> Path:
         """Where dependency layers on `base` are kept."""

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deb_mock.base_recipe import BUILD_UID
 from deb_mock.buildroot import Buildroots
 from deb_mock.dependencies import DependencyResolver
-from deb_mock.model import Base, BuildRequest
+from deb_mock.model import BUILD_UID, Base, BuildRequest
 from deb_mock.plugins.context import CollectedResults, OpenBuildroot
 from deb_mock.plugins.contributions import relations_as_dsc
 from deb_mock.source import SourcePackage

@@ -6,16 +6,16 @@ This is the whole port for the builder daemon and for the command line.
 import asyncio
 import errno
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
-from deb_mock import fetch
+from deb_mock import build_ending, fetch, surroundings
 from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
 from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.check_rooms import Rooms
-from deb_mock.dependencies import DependencyResolver
+from deb_mock.dependencies import Dependencies, DependencyResolver
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.garbage import GarbageCollector, Removed
 from deb_mock.inventory import Inventory, take_inventory
@@ -35,17 +35,19 @@ from deb_mock.model import (
     StageSink,
 )
 from deb_mock.package_build import PackageBuilds
+from deb_mock.package_layers import PackageLayers
 from deb_mock.plugins import checks as verdicts
 from deb_mock.plugins.manager import BuildHooks, Plugins
 from deb_mock.privileges import require_root
+from deb_mock.report import BuildReport
 from deb_mock.repositories import add_repository, check_repository
 from deb_mock.results import ResultDirectory
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
+from deb_mock.tool_runs import ToolRequest, ToolResult, ToolRuns
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox import record
 from deborch_shared.sandbox.box import open_sandbox
-from deborch_shared.versions import without_epoch
 
 
 class Engine:
@@ -58,7 +60,9 @@ class Engine:
         self._bases = BaseStore(config, self._buildroots)
         self._garbage = GarbageCollector(config, self._bases)
         self._dependencies = DependencyResolver(config, self._buildroots)
+        self._packages = PackageLayers(config, self._buildroots)
         self._builds = PackageBuilds(self._buildroots)
+        self._tools = ToolRuns(self._buildroots, self._packages)
         self._sources = fetch.SourceFetcher(config, self._buildroots)
         self._running: set[asyncio.Task[object]] = set()
 
@@ -110,16 +114,21 @@ class Engine:
         """
         require_root()
         _check(request)
-        results = ResultDirectory(request.result_dir)
+        results = ResultDirectory(request.result_dir, merge=request.merge_results)
         log_path = results.unfinished.with_suffix(".log")
-        async with self._working(request.build_id, results, (log_path,), request.timeout_s):
+        async with self._working(request.build_id, results, (log_path,)):
             with log_path.open("xb", buffering=0) as log:
                 steps = Steps(_both(log.write, on_log), on_stage, request.log_limit_bytes)
-                async with self._plugins.of_build(request, steps, log_path) as hooks:
-                    hooks.result = result = await self._build(request, results, steps, log_path, hooks)
-                    refusal = verdicts.verdict(result.checks, results.final)
-                    if refusal is not None:
-                        raise refusal
+                report = BuildReport(request)
+                async with build_ending.told(report, steps, log_path):
+                    with _plain_failures():
+                        async with (
+                            _time_limit(request.timeout_s),
+                            self._plugins.of_build(request, steps, log_path) as hooks,
+                        ):
+                            hooks.result = result = await self._build(results, steps, log_path, report, hooks)
+                            if report.refusal is not None:
+                                raise report.refusal
         return result
 
     async def fetch_source(self, request: FetchRequest, *, on_log: LogSink) -> FetchResult:
@@ -131,7 +140,7 @@ class Engine:
         require_root()
         fetch.check(request)
         results = ResultDirectory(request.result_dir)
-        async with self._working(request.fetch_id, results, (), request.timeout_s):
+        async with self._working(request.fetch_id, results, ()), _time_limit(request.timeout_s):
             base = await self.ensure_base(
                 request.suite, request.architecture, components=request.components, on_log=on_log
             )
@@ -171,6 +180,36 @@ class Engine:
                             ended(result.returncode)
         return result.returncode
 
+    async def available(
+        self,
+        suite: str,
+        architecture: str,
+        names: Sequence[str],
+        *,
+        components: tuple[str, ...] = MAIN_ONLY,
+        on_log: LogSink,
+    ) -> frozenset[str]:
+        """Which binary packages of `names` the suite has."""
+        with _plain_failures():
+            base = await self.ensure_base(suite, architecture, components=components, on_log=on_log)
+            with self._bases.in_use(base):
+                return await self._packages.available(base, names, Steps(on_log, None))
+
+    async def run_tool(self, request: ToolRequest, result_dir: Path, *, on_log: LogSink) -> ToolResult:
+        """Run a tool of the suite in a clean sandbox; what it leaves appears in `result_dir` at once.
+
+        Raises:
+            DeborchError: with `failure_class`, if it could not be run.
+        """
+        require_root()
+        results = ResultDirectory(result_dir)
+        async with self._working(request.run_id, results, ()):
+            base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
+            with self._bases.in_use(base):
+                result = await self._tools.run(base, request, results, Steps(on_log, None))
+            await asyncio.to_thread(results.publish)
+        return result
+
     async def close(self) -> None:
         """Cancel what still runs, and wait until it is gone."""
         running = [task for task in self._running if task is not asyncio.current_task()]
@@ -206,17 +245,14 @@ class Engine:
             return await self._garbage.scrub(kind, suite)
 
     @asynccontextmanager
-    async def _working(
-        self, name: str, results: ResultDirectory, files: tuple[Path, ...], timeout_s: float
-    ) -> AsyncIterator[None]:
-        """Around work that has results: owned on disk, bounded in time, with failures of our kind."""
+    async def _working(self, name: str, results: ResultDirectory, files: tuple[Path, ...]) -> AsyncIterator[None]:
+        """Around work that has results: owned on disk, with failures of our kind."""
         claim = f"{name}-result-{secrets.token_hex(4)}"
         with _plain_failures():
             results.check_free()
             async with self._known(), record.owned(self._config.sandboxes_dir, claim, (results.unfinished, *files)):
                 results.create()
-                async with _time_limit(timeout_s):
-                    yield
+                yield
 
     @asynccontextmanager
     async def _known(self) -> AsyncIterator[None]:
@@ -231,52 +267,77 @@ class Engine:
                 self._running.discard(task)
 
     async def _build(
-        self, request: BuildRequest, results: ResultDirectory, steps: Steps, log_path: Path, hooks: BuildHooks
+        self, results: ResultDirectory, steps: Steps, log_path: Path, report: BuildReport, hooks: BuildHooks
     ) -> BuildResult:
+        request = report.request
         with steps.stage(Stage.SOURCE):
             package = await SourcePackage.read(
                 request.dsc, directory=request.source_dir, keyring=self._config.source_keyring
             )
+            report.took_source(package, steps)
         with steps.stage(Stage.BASE):
             await hooks.before(Stage.BASE, source=package.description)
             base = await self.ensure_base(
                 request.suite, request.architecture, components=request.components, on_log=steps.log
             )
-            request = await hooks.base_ready(base)
+            report.took_base(base, steps)
+            report.request = request = await hooks.base_ready(base)
         with ExitStack() as held:
             held.enter_context(self._bases.in_use(base))
             await self._garbage.collect_if_due(steps.log)
             with steps.stage(Stage.DEPENDENCIES):
                 await hooks.before(Stage.DEPENDENCIES)
-                dependencies = await self._dependencies.provide(
-                    base, hooks.needs_of(package), request, steps, hooks.apt
-                )
-                steps.say(f"build dependencies: cache {dependencies.cache}")
+                dependencies = await self._layers(base, package, steps, report, hooks)
+                report.layers, report.dependency_cache = dependencies.layers, dependencies.cache
                 held.enter_context(self._dependencies.in_use(dependencies))
                 await hooks.dependencies_ready()
-            artifacts = await self._builds.build(
-                base, dependencies.layers, package, request, results, steps, hooks=hooks
-            )
+            artifacts = await self._builds.build(base, report.layers, package, results, steps, report, hooks=hooks)
             collected = await hooks.collected(results, artifacts)
             rooms = Rooms(self._dependencies, self._buildroots, base, package, request, steps, collected)
             with steps.stage(Stage.CHECK) if hooks.has_checks else nullcontext():
-                checks = await hooks.checked(collected, rooms)
-        description = package.description
-        log_name = f"{description.name}_{without_epoch(description.version)}_{request.architecture}.build"
-        await hooks.log_closed(collected, await asyncio.to_thread(results.add_log, log_name, log_path))
-        await asyncio.to_thread(results.publish)
-        return BuildResult(
-            description.name,
-            description.version,
-            collected.artifacts,
-            tuple(steps.times),
-            dependencies.cache,
-            checks,
+                report.checks = await hooks.checked(collected, rooms)
+        report.artifacts = collected.artifacts
+        report.refusal = verdicts.verdict(report.checks, results.final)
+        await hooks.log_closed(
+            collected, await asyncio.to_thread(build_ending.close_log, report, steps, log_path, results)
         )
+        report.artifacts = collected.artifacts
+        await asyncio.to_thread(build_ending.publish, report, steps, results)
+        description = package.description
+        return BuildResult(
+            source=description.name,
+            version=description.version,
+            artifacts=tuple(report.artifacts),
+            stages=tuple(steps.times),
+            dependency_cache=report.dependency_cache,
+            checks=report.checks,
+            installed=report.installed,
+            missing_versions=report.missing_versions,
+        )
+
+    async def _layers(
+        self, base: Base, package: SourcePackage, steps: Steps, report: BuildReport, hooks: BuildHooks
+    ) -> Dependencies:
+        """Everything that is installed above the base."""
+        request = report.request
+        if request.exact is not None:
+            found = await self._packages.exactly(base, request.exact, request.extra_sources, steps)
+            report.missing_versions = tuple(each.for_apt() for each in found.missing)
+            dependencies = Dependencies(found.layers, "miss")
+        else:
+            needs = hooks.needs_of(package)
+            dependencies = await self._dependencies.provide(base, needs, request, steps, hooks.apt)
+        steps.say(f"build dependencies: cache {dependencies.cache}")
+        if tools := surroundings.tools(request.surroundings):
+            with self._dependencies.in_use(dependencies):
+                above = await self._packages.with_tools(base, dependencies.layers, tools, steps)
+            dependencies = Dependencies(above.layers, dependencies.cache)
+        return dependencies
 
 
 def _check(request: BuildRequest) -> None:
     check_name(request.build_id)
+    surroundings.check(request.surroundings)
     for repository in request.extra_sources:
         check_repository(repository)
 

@@ -24,6 +24,7 @@ class FailureClass(StrEnum):
     KILLED = "killed"
     KILLED_OOM = "killed-oom"
     KILLED_LIMIT = "killed-limit"
+    UNREPRODUCIBLE = "unreproducible"
 
 
 EXIT_CODES: Mapping[FailureClass, int] = MappingProxyType(
@@ -41,6 +42,7 @@ EXIT_CODES: Mapping[FailureClass, int] = MappingProxyType(
         FailureClass.LOG_IDLE: 12,
         FailureClass.KILLED_OOM: 13,
         FailureClass.KILLED_LIMIT: 14,
+        FailureClass.UNREPRODUCIBLE: 15,
     }
 )
 """0 is success and 2 wrong usage, as everywhere; an error of no class is 70 (EX_SOFTWARE)."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from deb_mock.installed import ExactVersion, InstalledPackage
 from deborch_shared.ids import Sha256
 from deborch_shared.sandbox.spec import IdRange
 
@@ -14,6 +15,9 @@ StageSink = Callable[["Stage", float], None]
 """Called when a stage begins, with the seconds since the build began."""
 BuildMode = Literal["any+all", "any", "all"]
 
+BUILD_USER = "builder"
+BUILD_UID = 59_000
+"""Inside. High enough to be no user of the host where ids cannot be mapped, below 60000 as Policy 9.2 asks."""
 DEFAULT_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _DAY_S = 86_400.0
 MAIN_ONLY: tuple[str, ...] = ("main",)
@@ -40,9 +44,11 @@ class ArtifactKind(StrEnum):
 
     DEB = "deb"
     UDEB = "udeb"
+    DDEB = "ddeb"
     CHANGES = "changes"
     BUILDINFO = "buildinfo"
     LOG = "log"
+    REPORT = "report"
     OTHER = "other"
 
 
@@ -168,6 +174,36 @@ class ExtraRepository:
 
 
 @dataclass(frozen=True, slots=True)
+class ExactSet:
+    """Versions to build with, and whether another version will do where one cannot be had."""
+
+    packages: tuple[ExactVersion, ...]
+    or_nearest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a build sees around it that should make no difference to its results."""
+
+    build_path: str = ""
+    """Of the unpacked source; with a slash at its end NAME-VERSION is added; empty: /build/NAME-VERSION."""
+    hostname: str = "buildroot"
+    user: str = BUILD_USER
+    uid: int = BUILD_UID
+    umask: int = 0o022
+    cpus: tuple[int, ...] = ()
+    """Processors to run on; empty: all."""
+    locale: str = ""
+    """Such as fr_CH.UTF-8, made by localedef; empty: C.UTF-8."""
+    clock_shift_s: int = 0
+    """How far the clock that the build sees is ahead, by libfaketime."""
+    on_disk: bool = False
+    """True: the build's files are on disk even if others have theirs in memory."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the build's own variables, or replacing them."""
+
+
+@dataclass(frozen=True, slots=True)
 class BuildRequest:
     """One build."""
 
@@ -180,6 +216,10 @@ class BuildRequest:
     architecture: str
     result_dir: Path
     """Must not exist, or be empty; it appears at once and whole."""
+    merge_results: bool = False
+    """True: `result_dir` may have files; those of the build are added one by one, the .changes last."""
+    failed_dir: Path | None = None
+    """Where log and report of a build that does not succeed are kept, beside those of others; None: nowhere."""
     mode: BuildMode = "any+all"
     """dpkg-buildpackage -b, -B or -A."""
     extra_sources: tuple[ExtraRepository, ...] = ()
@@ -191,6 +231,9 @@ class BuildRequest:
     """Words for DEB_BUILD_OPTIONS, such as nocheck."""
     components: tuple[str, ...] = MAIN_ONLY
     """Of the suite, for build dependencies."""
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    exact: ExactSet | None = None
+    """If set, these are installed instead of what apt would choose for the build dependencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +283,10 @@ class BuildResult:
     stages: tuple[StageTime, ...]
     dependency_cache: Literal["hit", "miss"]
     checks: tuple[CheckResult, ...] = ()
+    installed: tuple[InstalledPackage, ...] = ()
+    """What was in the buildroot when the build began."""
+    missing_versions: tuple[str, ...] = ()
+    """Of `BuildRequest.exact`, what could not be had."""
 
 
 @dataclass(frozen=True, slots=True)

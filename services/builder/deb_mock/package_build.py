@@ -2,30 +2,33 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from deb_mock.base_recipe import BUILD_UID, BUILD_USER
+from debian.deb822 import Deb822
+
+from deb_mock import surroundings
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
-from deb_mock.model import Artifact, Base, BuildRequest, Stage
+from deb_mock.installed import QUERY, check_record, digest_of, installed_packages
+from deb_mock.model import Artifact, ArtifactKind, Base, Stage
 from deb_mock.plugins.manager import BuildHooks
-from deb_mock.repositories import WORKSPACE
-from deb_mock.results import ResultDirectory, collect
+from deb_mock.report import BuildReport
+from deb_mock.results import ResultDirectory, collect, read_bounded
 from deb_mock.scratch import used_bytes
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
-from deborch_shared.sandbox.spec import SandboxSpec
+from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, SandboxSpec
 
-_MODE_FLAGS = {"any+all": "-b", "any": "-B", "all": "-A"}
 _FULL_BELOW_BYTES = 64 << 10
 _NO_SPACE = b"No space left on device"
 _TAIL_BYTES = 64 << 10
-_USER_ENVIRONMENT = {"USER": BUILD_USER, "LOGNAME": BUILD_USER}
+_LIST_CONTENTS = 'for file do echo; echo "$file"; dpkg-deb --info "$file"; dpkg-deb --contents "$file"; done'
+_PACKAGES = (ArtifactKind.DEB, ArtifactKind.UDEB, ArtifactKind.DDEB)
 
 
 class PackageBuilds:
@@ -39,67 +42,111 @@ class PackageBuilds:
         base: Base,
         layers: Sequence[Path],
         package: SourcePackage,
-        request: BuildRequest,
         results: ResultDirectory,
         steps: Steps,
+        report: BuildReport,
         *,
         hooks: BuildHooks,
     ) -> list[Artifact]:
-        """Build `package` and put what comes out into `results`.
+        """Build `package` as the request of `report` says, and put what comes out into `results`.
 
         Raises:
             DeborchError: BUILD_FAILED of class compile or killed, DISK_FULL, or CHROOT_FAILED.
         """
-        source_directory = f"{WORKSPACE}/{_directory_name(package)}"
+        request = report.request
+        report.build_path = surroundings.build_path(package, request.surroundings)
         async with AsyncExitStack() as stack:
             with steps.stage(Stage.BUILDROOT), failures_are(FailureClass.CHROOT):
                 plain = self._buildroots.spec(request.build_id, base, layers=layers, source=package.description.name)
-                spec = hooks.spec(plain)
+                spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
                 stack.callback(self._remember_size, package.description.name, sandbox, spec)
                 await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._buildroots.file_owner)
-                inside = await stack.enter_async_context(hooks.buildroot(sandbox))
+                variables = hooks.environment(surroundings.environment(request))
+                await _prepare(sandbox, steps, report, variables)
+                inside = await stack.enter_async_context(hooks.buildroot(sandbox, spec.workspace))
+            build = _Build(sandbox, steps, request.surroundings.uid, spec.workspace, variables)
             with steps.stage(Stage.UNPACK):
                 await inside.before(Stage.UNPACK)
-                unpack = ["dpkg-source", "--no-check", "-x", f"{WORKSPACE}/{package.dsc.name}", source_directory]
-                await self._run(sandbox, steps, unpack, WORKSPACE, {})
+                dsc = f"{spec.workspace}/{package.dsc.name}"
+                await build.run(["dpkg-source", "--no-check", "-x", dsc, report.build_path], spec.workspace)
                 await inside.after(Stage.UNPACK)
             with steps.stage(Stage.BUILD):
-                command, environment = hooks.build_command(_command(request)), hooks.environment(_environment(request))
                 await inside.before(Stage.BUILD)
-                await self._run(sandbox, steps, command, source_directory, environment)
+                command = hooks.build_command(surroundings.command(request))
+                await build.run(command, report.build_path, program="dpkg-buildpackage")
                 await inside.after(Stage.BUILD)
             with steps.stage(Stage.COLLECT):
                 name, version = package.description.name, package.description.version
-                artifacts = await asyncio.to_thread(collect, sandbox.workspace_fd, name, version, request, results)
+                may_link = self._buildroots.ids_are_mapped
+                artifacts = await asyncio.to_thread(
+                    collect, sandbox.workspace_fd, name, version, request, results, may_link=may_link
+                )
+                report.artifacts = artifacts
+                _check_buildinfo(sandbox, report)
+                await build.tell_contents(artifacts)
         return artifacts
 
     def _remember_size(self, source: str, sandbox: Sandbox, spec: SandboxSpec) -> None:
         self._buildroots.scratch.remember(source, used_bytes(sandbox, spec))
 
-    @staticmethod
-    async def _run(sandbox: Sandbox, steps: Steps, argv: list[str], cwd: str, environment: dict[str, str]) -> None:
-        result = await steps.run(
-            sandbox, argv, uid=BUILD_UID, cwd=cwd, env={**_USER_ENVIRONMENT, **environment}, check=False
-        )
+
+class _Build:
+    """Commands of the build's user in its buildroot."""
+
+    def __init__(
+        self, sandbox: Sandbox, steps: Steps, uid: int, workspace: str, environment: Mapping[str, str]
+    ) -> None:
+        self._sandbox = sandbox
+        self._steps = steps
+        self._uid = uid
+        self._environment = environment
+        self._workspace = workspace
+
+    async def run(self, argv: list[str], cwd: str, *, program: str = "") -> None:
+        result = await self._steps.run(self._sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, check=False)
         if result.returncode != 0:
-            raise _explained(sandbox, argv[0], result)
+            raise _explained(self._sandbox, program or argv[0], result)
+
+    async def tell_contents(self, artifacts: Sequence[Artifact]) -> None:
+        """What each package is and holds, into the log."""
+        self._steps.note((each.name, f"{each.size_bytes} bytes, SHA-256 {each.sha256}") for each in artifacts)
+        packages = [each.name for each in artifacts if each.kind in _PACKAGES]
+        if packages:
+            argv = ["sh", "-c", _LIST_CONTENTS, "sh", *packages]
+            result = await self._steps.run(
+                self._sandbox, argv, uid=self._uid, cwd=self._workspace, quiet=True, check=False
+            )
+            self._steps.log(result.output)
 
 
-def _directory_name(package: SourcePackage) -> str:
-    """As dpkg-source names it by itself, so that the build path is the same everywhere."""
-    upstream = package.description.version.partition(":")[2] or package.description.version
-    return f"{package.description.name}-{upstream.rpartition('-')[0] or upstream}"
+async def _prepare(sandbox: Sandbox, steps: Steps, report: BuildReport, variables: Mapping[str, str]) -> None:
+    """The build's user, its variables, and the exact set of packages, before the build can lie about it."""
+    request = report.request
+    for argv in surroundings.preparations(request.surroundings):
+        await steps.run(sandbox, argv)
+    query = await steps.run(sandbox, QUERY, quiet=True)
+    report.installed = installed_packages(query.output.decode("utf-8", "replace"))
+    report.environment = dict(sorted({**CLEAN_ENVIRONMENT, **variables}.items()))
+    steps.note(
+        (
+            ("Build path", report.build_path),
+            ("User", f"{request.surroundings.user}, uid {request.surroundings.uid}"),
+            ("Host name", request.surroundings.hostname),
+            ("Umask", f"{request.surroundings.umask:04o}"),
+            ("Installed packages", len(report.installed)),
+            ("Installed set", digest_of(report.installed)),
+        )
+    )
+    steps.log("".join(f"  {package}\n" for package in report.installed).encode())
+    steps.log(b"Environment:\n")
+    steps.log("".join(f"  {name}={value}\n" for name, value in report.environment.items()).encode())
 
 
-def _command(request: BuildRequest) -> list[str]:
-    profiles = [f"-P{','.join(request.profiles)}"] if request.profiles else []
-    return ["dpkg-buildpackage", "-us", "-uc", _MODE_FLAGS[request.mode], f"-j{request.parallel}", *profiles]
-
-
-def _environment(request: BuildRequest) -> dict[str, str]:
-    options = (f"parallel={request.parallel}", *request.build_options)
-    return {"DEB_BUILD_OPTIONS": " ".join(options)}
+def _check_buildinfo(sandbox: Sandbox, report: BuildReport) -> None:
+    for artifact in report.artifacts:
+        if artifact.kind is ArtifactKind.BUILDINFO:
+            check_record(Deb822(read_bounded(sandbox.workspace_fd, artifact.name)), report.installed)
 
 
 def _explained(sandbox: Sandbox, program: str, result: ProcessResult) -> DeborchError:

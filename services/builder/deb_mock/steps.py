@@ -1,10 +1,12 @@
-"""The stages of one build: their times, and the log that all commands write to, bounded."""
+"""The stages of one build: their times, and the log that all commands write to, bounded and in sections."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from deb_mock import log_sections
 from deb_mock.failures import FailureClass, failure
+from deb_mock.log_sections import Section
 from deb_mock.model import LogSink, Stage, StageSink, StageTime
 from deborch_shared.errors import ErrorCode
 from deborch_shared.process import ProcessResult
@@ -21,18 +23,42 @@ class Steps:
         self._on_stage = on_stage
         self._log_limit_bytes = log_limit_bytes
         self._logged_bytes = 0
+        self._sections: list[tuple[str, int]] = []
         self._started_s = time.monotonic()
         self._cpu_s = 0.0
         self.times: list[StageTime] = []
+        self.failed_in: Stage | None = None
+        """The stage that an error, or a cancel, ended."""
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started_s
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Everything within belongs to `stage`."""
+        """Everything within belongs to `stage`, and is a section of the log."""
         begun_s, cpu_before_s = time.monotonic(), self._cpu_s
         if self._on_stage is not None:
             self._on_stage(stage, begun_s - self._started_s)
-        yield
-        self.times.append(StageTime(stage, time.monotonic() - begun_s, self._cpu_s - cpu_before_s))
+        self.section(log_sections.title_of(stage))
+        try:
+            yield
+        except BaseException:
+            self.failed_in = self.failed_in or stage
+            raise
+        finally:
+            self.times.append(StageTime(stage, time.monotonic() - begun_s, self._cpu_s - cpu_before_s))
+
+    def section(self, title: str) -> None:
+        """Begin a section of the log."""
+        self._sections.append((title, self._logged_bytes))
+        self._write(log_sections.heading(title))
+
+    @property
+    def sections(self) -> list[Section]:
+        """Where each section of the log is. A build cannot change this, whatever it writes."""
+        ends = [offset for _, offset in self._sections[1:]] + [self._logged_bytes]
+        return [Section(title, start, end - start) for (title, start), end in zip(self._sections, ends, strict=True)]
 
     def log(self, chunk: bytes) -> None:
         """Pass `chunk` on.
@@ -40,8 +66,7 @@ class Steps:
         Raises:
             DeborchError: BUILD_FAILED of class log-limit once there is too much.
         """
-        self._logged_bytes += len(chunk)
-        self._on_log(chunk)
+        self._write(chunk)
         if self._logged_bytes > self._log_limit_bytes:
             raise failure(
                 FailureClass.LOG_LIMIT,
@@ -53,6 +78,18 @@ class Steps:
     def say(self, line: str) -> None:
         """A line of our own in the log."""
         self.log(f"deb-mock: {line}\n".encode())
+
+    def note(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """Facts of our own in the log, as `Name: value`; not bounded, so that a build that wrote too much has them."""
+        self._write(log_sections.facts(pairs))
+
+    def head(self, left: str, right: str) -> None:
+        """The box at the start of the log."""
+        self._write(log_sections.head(left, right))
+
+    def _write(self, chunk: bytes) -> None:
+        self._logged_bytes += len(chunk)
+        self._on_log(chunk)
 
     async def run(
         self,

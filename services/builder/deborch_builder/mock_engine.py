@@ -6,13 +6,16 @@ from pathlib import Path
 
 from deb_mock.defaults import default_tmpfs_bytes
 from deb_mock.engine import Engine
-from deb_mock.model import BuildRequest, EngineConfig, ExtraRepository, FetchRequest
+from deb_mock.model import ArtifactKind, BuildRequest, EngineConfig, ExtraRepository, FetchRequest
 from deb_mock.model import Stage as EngineStage
 from deb_mock.repositories import repository_uris
 from deborch_builder.engine_port import BuildOrder, EngineResult, FetchOrder, LogSink, StageSink
 from deborch_shared.contract.payloads import ArchiveAccess
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.events.model import Stage
+
+_WANTED = frozenset(ArtifactKind) - {ArtifactKind.REPORT}
+"""What the hub has a kind for."""
 
 
 class MockEngine:
@@ -68,7 +71,7 @@ class MockEngine:
 
         result = await self._engine.build(request, on_log=on_log, on_stage=entered)
         stages = tuple(Stage(name=one.stage.value, wall_s=one.wall_s, cpu_s=one.cpu_s) for one in result.stages)
-        return EngineResult(tuple(artifact.path for artifact in result.artifacts), stages)
+        return EngineResult(tuple(each.path for each in result.artifacts if each.kind in _WANTED), stages)
 
     async def fetch_source(self, order: FetchOrder, *, on_log: LogSink) -> EngineResult:
         request = FetchRequest(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deb_mock.apt_output import APT_ENVIRONMENT
-from deb_mock.base_recipe import BUILD_UID
+from deb_mock.model import BUILD_UID
 from deborch_shared import process
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT

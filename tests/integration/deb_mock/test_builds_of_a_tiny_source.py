@@ -14,6 +14,7 @@ from deb_mock.model import ArtifactKind, Stage
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
 
+OURS = (ArtifactKind.LOG, ArtifactKind.REPORT)
 NEVER_ENDS = "echo compiling; sleep 1000"
 
 
@@ -39,7 +40,7 @@ async def test_a_build_gives_packages_changes_buildinfo_and_log_with_true_hashes
     result = await engine.build(request, on_log=log.extend, on_stage=lambda stage, _: stages.append(stage))
 
     by_kind = {artifact.kind: artifact for artifact in result.artifacts}
-    assert set(by_kind) == {ArtifactKind.DEB, ArtifactKind.CHANGES, ArtifactKind.BUILDINFO, ArtifactKind.LOG}
+    assert set(by_kind) == {ArtifactKind.DEB, ArtifactKind.CHANGES, ArtifactKind.BUILDINFO, *OURS}
     for artifact in result.artifacts:
         content = artifact.path.read_bytes()
         assert hashlib.sha256(content).hexdigest() == artifact.sha256

@@ -33,7 +33,7 @@ async def test_build_as_json_can_be_read_by_a_program(command, request_for):
     result = await process.run(["/bin/sh", "-c", 'exec "$@" 2>/dev/null', "sh", *arguments])
     shown = json.loads(result.output)
     assert shown["source"] == "tiny"
-    assert {artifact["kind"] for artifact in shown["artifacts"]} == {"deb", "changes", "buildinfo", "log"}
+    assert {artifact["kind"] for artifact in shown["artifacts"]} == {"deb", "changes", "buildinfo", "log", "report"}
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,67 @@ def test_results_replace_an_empty_directory(results):
     assert [path.name for path in results.final.iterdir()] == ["file"]
 
 
+def test_merged_results_are_added_to_a_directory_and_replace_those_of_their_names(tmp_path):
+    final = tmp_path / "results"
+    final.mkdir()
+    (final / "old.deb").write_text("old")
+    (final / "x_1.0_amd64.deb").write_text("before")
+    results = ResultDirectory(final, merge=True)
+    results.check_free()
+    results.create()
+    results.add_text("x_1.0_amd64.deb", "after")
+    results.add_text(CHANGES, "changes")
+    results.publish()
+    assert {path.name: path.read_text() for path in final.iterdir()} == {
+        "old.deb": "old",
+        "x_1.0_amd64.deb": "after",
+        CHANGES: "changes",
+    }
+    assert not results.unfinished.exists()
+
+
+def test_whoever_sees_the_changes_in_a_merged_directory_finds_what_it_lists(tmp_path, monkeypatch):
+    results = ResultDirectory(tmp_path / "results", merge=True)
+    results.final.mkdir()
+    results.create()
+    for name in (CHANGES, "x_1.0_amd64.deb", "x_1.0_amd64.buildinfo", "z.build"):
+        results.add_text(name, "")
+    order = []
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, target: (order.append(path.name), rename(path, target))[1])
+    results.publish()
+    assert order == ["x_1.0_amd64.deb", "z.build", "x_1.0_amd64.buildinfo", CHANGES]
+
+
+def test_the_build_cannot_change_a_result_afterwards_through_a_file_that_it_still_has(workspace, results):
+    write_changes(workspace[0])
+    deb = workspace[0] / "x_1.0_amd64.deb"
+    deb.write_bytes(b"deb")
+    collected(workspace, results)
+    deb.write_bytes(b"bed")
+    results.publish()
+    assert (results.final / deb.name).read_bytes() == b"deb"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file to somebody else")
+def test_a_linked_result_belongs_to_root_and_a_file_with_a_second_name_is_copied(workspace, results):
+    once, twice = workspace[0] / "once.deb", workspace[0] / "twice.deb"
+    for path in (once, twice):
+        path.write_bytes(b"deb")
+        os.chown(path, 59_000, 59_000)
+        path.chmod(0o4777)
+    (workspace[0] / "other name").hardlink_to(twice)
+    for path in (once, twice):
+        results.take(workspace[1], path.name, may_link=True)
+        taken = (results.unfinished / path.name).stat()
+        assert (taken.st_uid, taken.st_mode & 0o7777) == (0, 0o644)
+    assert (results.unfinished / once.name).samefile(once)
+    assert not (results.unfinished / twice.name).samefile(twice)
+
+
 def test_kinds_follow_names():
+    assert kind_of("a_1_amd64.ddeb") is ArtifactKind.DDEB
+    assert kind_of("a_1_amd64.report.json") is ArtifactKind.REPORT
     assert kind_of("a_1_amd64.deb") is ArtifactKind.DEB
     assert kind_of("a_1_amd64.udeb") is ArtifactKind.UDEB
     assert kind_of("a_1_amd64.buildinfo") is ArtifactKind.BUILDINFO

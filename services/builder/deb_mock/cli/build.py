@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,12 +22,12 @@ from deb_mock.cli.options import (
     required_codename,
 )
 from deb_mock.cli.plugin_options import PluginOption, plugin_setting, show_checks
-from deb_mock.cli.progress import Progress
+from deb_mock.cli.progress import Progress, stage_table
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_tmpfs_bytes
 from deb_mock.engine import Engine
-from deb_mock.model import BuildRequest, BuildResult, EngineConfig
+from deb_mock.model import BuildRequest, BuildResult, EngineConfig, Surroundings
 from deb_mock.privileges import require_root
-from deborch_shared.errors import DeborchError
+from deb_mock.report import stages_as_dicts
 
 app = typer.Typer()
 
@@ -47,6 +46,8 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     suite: Annotated[str, typer.Option(help="Debian suite to build for; the host's own if not given.")] = "",
     arch: Annotated[str, typer.Option(help="Architecture; the host's own if not given.")] = "",
     result_dir: Annotated[Path | None, typer.Option(help="New directory for the results.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Add the results to a directory that has files.")] = False,
+    build_path: Annotated[str, typer.Option(help="Of the source; DIR/ adds NAME-VERSION.")] = "",
     extra_repository: Annotated[
         list[Path] | None, typer.Option(help="A deb822 .sources file with its key in it; may be given more than once.")
     ] = None,
@@ -72,6 +73,8 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
         plugins=tuple(plugin_setting(text) for text in plugin or ()),
     )
 
+    results = (result_dir or Path(f"{dsc.stem}_result")).absolute()
+
     async def work() -> BuildResult:
         request = BuildRequest(
             build_id=f"cli-{os.getpid()}",
@@ -79,13 +82,16 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
             source_dir=dsc.absolute().parent,
             suite=suite or required_codename(),
             architecture=arch or await native_architecture(),
-            result_dir=(result_dir or Path(f"{dsc.stem}_result")).absolute(),
+            result_dir=results,
+            merge_results=merge,
+            failed_dir=results.with_name(f"{results.name}_failed"),
             mode=mode.value,
             extra_sources=tuple(read_repository(path) for path in extra_repository or ()),
             parallel=jobs,
             timeout_s=timeout,
             profiles=tuple(profile or ()),
             build_options=tuple(build_option or ()),
+            surroundings=Surroundings(build_path=build_path),
         )
         return await _build(config, request, verbose=verbose)
 
@@ -93,6 +99,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     if as_json:
         print(json.dumps(asdict(result), default=str))  # noqa: T201
         return
+    Console(stderr=True).print(stage_table(stages_as_dicts(result.stages)))
     console = Console()
     for artifact in result.artifacts:
         console.print(str(artifact.path), highlight=False, soft_wrap=True)
@@ -102,18 +109,10 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
 async def _build(config: EngineConfig, request: BuildRequest, *, verbose: bool) -> BuildResult:
     require_root()
     engine = Engine(config)
-    log_path = request.result_dir.with_name(f"{request.result_dir.name}.log")
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    started_s = time.monotonic()
-    with log_path.open("wb") as log, Progress(verbose=verbose, log=log) as progress:
+    request.result_dir.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(verbose=verbose) as progress:
         try:
             await engine.recover()
-            result = await engine.build(request, on_log=progress.on_log, on_stage=progress.on_stage)
-        except DeborchError as error:
-            error.fields["log"] = str(log_path)
-            raise
+            return await engine.build(request, on_log=progress.on_log, on_stage=progress.on_stage)
         finally:
-            progress.finish(time.monotonic() - started_s)
             await engine.close()
-    log_path.unlink(missing_ok=True)
-    return result

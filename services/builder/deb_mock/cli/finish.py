@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from deb_mock.cli.plugin_options import show_checks
+from deb_mock.cli.progress import first_lines_text, stage_table
 from deb_mock.failures import EXIT_UNKNOWN, exit_code
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -64,8 +65,13 @@ def _show(error: DeborchError, *, as_json: bool) -> None:
         print()  # noqa: T201
         return
     console = Console(stderr=True)
+    if error.fields.get("stages"):
+        console.print(stage_table(error.fields["stages"], failed=str(error.fields.get("stage", ""))))
     console.print(f"deb-mock: {error.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    if error.fields.get("first_lines"):
+        console.print(first_lines_text(error.fields["first_lines"]), end="", soft_wrap=True)
     console.print(f"  what to do: {error.hint}", markup=False, highlight=False, soft_wrap=True)
     show_checks(error.fields.get("checks", ()))
-    if "log" in error.fields:
-        console.print(f"  log: {error.fields['log']}", markup=False, highlight=False, soft_wrap=True)
+    for name in ("log", "report", "page"):
+        if name in error.fields:
+            console.print(f"  {name}: {error.fields[name]}", markup=False, highlight=False, soft_wrap=True)

@@ -15,7 +15,8 @@ from deborch_shared.errors import DeborchError, ErrorCode
 EPILOG = (
     "Exit codes: 0 success, 1 compile, 2 wrong usage, 3 policy (bad source, bad input), 4 dep-wait, 5 fetch-fault, "
     "6 chroot-fault, 7 install of build dependencies, 8 timeout, 9 log limit, 10 killed, "
-    "11 test, 12 log idle, 13 out of memory, 14 another resource limit, 70 anything else, 130 interrupted."
+    "11 test, 12 log idle, 13 out of memory, 14 another resource limit, "
+    "15 unreproducible, 70 anything else, 130 interrupted."
 )
 StateDir = Annotated[Path, typer.Option(envvar="DEB_MOCK_STATE_DIR", help="Buildroots in use.")]
 CacheDir = Annotated[Path, typer.Option(envvar="DEB_MOCK_CACHE_DIR", help="Bases and dependency layers.")]

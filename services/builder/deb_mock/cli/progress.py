@@ -1,15 +1,18 @@
-"""What the command line shows while a build runs: stages with their times, and the log if asked for."""
+"""What the command line shows of a build: its stages as they pass, and at the end what each of them cost."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
 from deb_mock.model import Stage
 
-_DOING = {
+DOING = {
     Stage.SOURCE: "checking the source package",
     Stage.BASE: "base image",
     Stage.DEPENDENCIES: "build dependencies",
@@ -19,17 +22,16 @@ _DOING = {
     Stage.COLLECT: "collecting the results",
     Stage.CHECK: "checks",
 }
+_MIB = 1 << 20
 
 
 class Progress:
-    """Stages on stderr as they pass, the log to a file and, with `verbose`, to stderr."""
+    """The stage under way on stderr and, with `verbose`, the log."""
 
-    def __init__(self, *, verbose: bool, log: BinaryIO) -> None:
+    def __init__(self, *, verbose: bool) -> None:
         self._console = Console(stderr=True)
         self._verbose = verbose
-        self._log = log
         self._status: Status | None = None
-        self._current: tuple[Stage, float] | None = None
 
     def __enter__(self) -> Self:
         if not self._verbose and self._console.is_terminal:
@@ -45,23 +47,60 @@ class Progress:
 
     def on_stage(self, stage: Stage, elapsed_s: float) -> None:
         """A stage begins."""
-        self.finish(elapsed_s)
-        self._current = (stage, elapsed_s)
+        doing = DOING.get(stage, stage.value)
         if self._status is not None:
-            self._status.update(_DOING[stage])
+            self._status.update(doing)
+        elif not self._verbose:
+            self._console.print(f"{elapsed_s:8.2f} s  {doing} ...", highlight=False)
 
-    def finish(self, elapsed_s: float) -> None:
-        """The stage under way ends."""
-        if self._current is not None:
-            stage, begun_s = self._current
-            self._console.print(f"{elapsed_s - begun_s:8.2f} s  {_DOING[stage]}", highlight=False)
-            self._current = None
+    def on_part(self, name: str) -> None:
+        """One of several builds begins."""
+        self._console.print(f"{name} build", style="bold", highlight=False)
 
     def on_log(self, chunk: bytes) -> None:
         """Some of the log."""
-        self._log.write(chunk)
         if self._verbose:
             sys.stderr.buffer.write(chunk)
             sys.stderr.buffer.flush()
         elif self._status is not None and chunk.startswith(b"deb-mock: making the base"):
             self._status.update("making the base image, once for all builds of this suite")
+
+
+def stage_table(stages: Sequence[Mapping[str, Any]], *, failed: str = "") -> Table:
+    """Stages with all that is known about their cost, as in the report; a cost that no stage has is no column."""
+    names = [name for name in _all_names(stages) if any(stage.get(name) is not None for stage in stages)]
+    table = Table("stage", box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(_title(name), justify="right")
+    for stage in stages:
+        style = "bold red" if stage["stage"] == failed else ""
+        table.add_row(_doing(stage["stage"]), *(_shown(name, stage.get(name)) for name in names), style=style)
+    return table
+
+
+def first_lines_text(lines: Sequence[Mapping[str, Any]]) -> Text:
+    """The lines of the log that matter, with their numbers. They are foreign: no markup is read in them."""
+    text = Text()
+    for line in lines:
+        text.append(f"{line['number']:>8}  ", style="dim").append(f"{line['text']}\n", style="yellow")
+    return text
+
+
+def _all_names(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [name for name in dict.fromkeys(name for stage in stages for name in stage) if name != "stage"]
+
+
+def _doing(stage: str) -> str:
+    return DOING.get(Stage(stage), stage) if stage in list(Stage) else stage
+
+
+def _title(name: str) -> str:
+    return name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, int | float) and name.endswith("_s"):
+        return f"{value:.2f} s"
+    if isinstance(value, int | float) and name.endswith("_bytes"):
+        return f"{value / _MIB:.1f} MiB"
+    return "" if value is None else str(value)

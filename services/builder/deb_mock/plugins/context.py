@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deb_mock.base_recipe import BUILD_UID, BUILD_USER
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import Artifact, Base, BuildRequest, EngineConfig
+from deb_mock.model import BUILD_UID, BUILD_USER, Artifact, Base, BuildRequest, EngineConfig
 from deb_mock.repositories import WORKSPACE, put_file
 from deb_mock.results import ResultDirectory, kind_of
 from deb_mock.steps import Steps
@@ -94,9 +93,8 @@ class PluginBuild:
 class OpenBuildroot:
     """`api.Buildroot` over a sandbox."""
 
-    workspace = WORKSPACE
-
-    def __init__(self, sandbox: Sandbox, steps: Steps, proxies: Mapping[str, str]) -> None:
+    def __init__(self, sandbox: Sandbox, steps: Steps, proxies: Mapping[str, str], workspace: str = WORKSPACE) -> None:
+        self.workspace = workspace
         self._sandbox = sandbox
         self._steps = steps
         self._proxies = proxies

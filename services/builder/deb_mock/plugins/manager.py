@@ -151,9 +151,9 @@ class BuildHooks:
         return dict(self._facts.build_environment)
 
     @asynccontextmanager
-    async def buildroot(self, sandbox: Sandbox) -> AsyncIterator["BuildrootHooks"]:
+    async def buildroot(self, sandbox: Sandbox, workspace: str) -> AsyncIterator["BuildrootHooks"]:
         """The hooks of the build's own buildroot while it is open."""
-        opened = OpenBuildroot(sandbox, self._facts.steps, self._facts.config.proxies)
+        opened = OpenBuildroot(sandbox, self._facts.steps, self._facts.config.proxies, workspace)
         await self._call("buildroot_opened", buildroot=opened)
         try:
             yield BuildrootHooks(self, opened)
