@@ -54,6 +54,33 @@ async def check_source_signature(text: bytes, keyring: Path, *, file_name: str) 
         )
 
 
+async def check_detached_signature(signature: Path, signed: Path, keys: bytes, *, file_name: str) -> None:
+    """Refuse the file `signed` unless `signature` is a good one of it by one of `keys`, binary or armoured.
+
+    Raises:
+        DeborchError: INVALID_SIGNATURE, saying whether the signature or the keys are at fault.
+    """
+    with tempfile.TemporaryDirectory(prefix="deborch-gpgv-") as directory:
+        trusted = Path(directory) / "keyring.gpg"
+        try:
+            trusted.write_bytes(_binary_keys(keys))
+        except (ValueError, binascii.Error) as error:
+            raise DeborchError(
+                ErrorCode.INVALID_SIGNATURE,
+                f"the keys for {file_name} cannot be used: {error}",
+                hint="they must be made with `gpg --armor --export KEY`",
+            ) from error
+        command = ["gpgv", "--keyring", str(trusted), "--", str(signature), str(signed)]
+        checked = await process.run(command, timeout_s=_TIMEOUT_S, check=False)
+    if checked.returncode != 0:
+        said = bounded(checked.output.decode("utf-8", "replace").strip(), 400)
+        raise DeborchError(
+            ErrorCode.INVALID_SIGNATURE,
+            f"{file_name} has no good signature: {said}",
+            hint="fetch it and its signature again from where it comes",
+        )
+
+
 async def _signed_text(text: bytes, keys: bytes, keyring: Path, file_name: str) -> bytes:
     """What gpgv found a good signature for."""
     with tempfile.TemporaryDirectory(prefix="deborch-gpgv-") as directory:
@@ -74,14 +101,17 @@ async def _signed_text(text: bytes, keys: bytes, keyring: Path, file_name: str) 
 def _binary_keyring(path: Path) -> bytes:
     """The keys as gpgv reads them: it takes no armour."""
     try:
-        content = path.read_bytes()
-        if _BEGINNING not in content:
-            return content
-        blocks = [base64.b64decode(b"".join(block["data"].split()), validate=True) for block in _blocks(content)]
-    except (OSError, binascii.Error) as error:
+        return _binary_keys(path.read_bytes())
+    except (OSError, ValueError, binascii.Error) as error:
         raise _unusable(path, str(error)) from error
+
+
+def _binary_keys(content: bytes) -> bytes:
+    if _BEGINNING not in content:
+        return content
+    blocks = [base64.b64decode(b"".join(block["data"].split()), validate=True) for block in _blocks(content)]
     if not blocks:
-        raise _unusable(path, "it holds no public key")
+        raise ValueError("there is no public key")
     return b"".join(blocks)
 
 

@@ -3,6 +3,7 @@
 import re
 
 from deb_mock.failures import FailureClass, failure
+from deb_mock.unmet import Why, unmet_lines
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
@@ -10,11 +11,6 @@ STRICT_UPDATE = ("-o", "APT::Update::Error-Mode=any")
 """Otherwise `apt-get update` succeeds although an archive cannot be reached, and a dep-wait would be claimed."""
 
 _PRINTED_URI = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<digest>\S*)\s*$", re.MULTILINE)
-_UNMET_START = "The following packages have unmet dependencies:"
-_UNMET = re.compile(
-    r"(?P<kind>Pre-Depends|Depends|Conflicts|Breaks): (?P<relation>.+?)"
-    r"(?: but (?:it is not (?:installable|going to be installed)|it is a virtual package|.+ is to be installed))?$"
-)
 _NO_CANDIDATE = re.compile(r"^E: Unable to locate package (?P<name>\S+)", re.MULTILINE)
 _REMOVED = re.compile(r"^The following packages will be REMOVED:\n(?P<names>(?: .*\n)+)", re.MULTILINE)
 _FETCH_SIGNS = (
@@ -44,15 +40,12 @@ def removals(output: str) -> tuple[str, ...]:
 def unmet_relations(output: str) -> tuple[str, ...]:
     """The relations that apt says it cannot satisfy, each once, in its order; Conflicts as `!name`."""
     found = [match["name"] for match in _NO_CANDIDATE.finditer(output)]
-    _, start, explanation = output.partition(_UNMET_START)
-    for line in explanation.splitlines() if start else []:
-        match = _UNMET.search(line.strip())
-        if match is None:
-            if line.startswith(("E:", "W:")):
-                break
-            continue
-        relation = match["relation"].strip()
-        found.append(f"!{relation}" if match["kind"] in ("Conflicts", "Breaks") else relation)
+    alternatives: list[str] = []
+    for line in unmet_lines(output):
+        alternatives.append(f"!{line.relation}" if line.why is Why.CONFLICT else line.relation)
+        if line.last:
+            found.append(" | ".join(alternatives))
+            alternatives = []
     return tuple(dict.fromkeys(found))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deb_mock import locks
+from deb_mock import foreign, locks
 from deb_mock.base_index import (
     HALF_MADE,
     age_s,
@@ -305,10 +305,4 @@ class BaseStore:
 
 async def _check_architecture(architecture: str) -> None:
     native = (await process.run(["dpkg", "--print-architecture"], timeout_s=30)).output.decode().strip()
-    if architecture != native:
-        raise failure(
-            FailureClass.POLICY,
-            ErrorCode.INVALID_INPUT,
-            f"this machine builds for {native}, not for {architecture}",
-            hint=f"ask for {native}, or use a builder of that architecture",
-        )
+    await asyncio.to_thread(foreign.require, architecture, native)

@@ -34,7 +34,18 @@ class Rooms:
     @property
     def _tools_request(self) -> BuildRequest:
         build_id = f"{self.request.build_id[:90]}-check"
-        return replace(self.request, build_id=build_id, mode="any+all", profiles=(), build_options=())
+        return replace(
+            self.request,
+            build_id=build_id,
+            mode="any+all",
+            host_architecture=None,
+            profiles=(),
+            build_options=(),
+            add_depends=(),
+            add_conflicts=(),
+            first_alternative=False,
+            resolver="apt",
+        )
 
     @asynccontextmanager
     async def open(

@@ -1,5 +1,6 @@
 """Settings that depend on the machine."""
 
+import os
 from pathlib import Path
 
 DEFAULT_STATE_DIR = Path("/var/lib/deb-mock")
@@ -14,3 +15,12 @@ def default_tmpfs_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
             total_bytes = int(line.split()[1]) * 1024
             return total_bytes // 2 if total_bytes >= _ENOUGH_MEMORY_BYTES else None
     return None
+
+
+def default_jobs(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """As many as there are processors for this process, but for each a gibibyte of memory that is free now."""
+    processors = len(os.sched_getaffinity(0))
+    for line in meminfo.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return max(1, min(processors, int(line.split()[1]) >> 20))
+    return processors

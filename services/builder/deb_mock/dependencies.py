@@ -16,15 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from deb_mock import apt_output, locks
+from deb_mock import apt_output, cross, locks, relations
 from deb_mock.buildroot import Buildroots
 from deb_mock.debs import DebCache
-from deb_mock.dependency_apt import Answer, AroundApt, DependencyApt, Question, installed_names, names_of, unchanged
+from deb_mock.dependency_apt import Answer, AroundApt, DependencyApt, answer_of, installed_names, names_of, unchanged
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.layers import Answers, LayerStore
 from deb_mock.model import Base, BuildRequest, EngineConfig, ExtraRepository
+from deb_mock.question import Question
 from deb_mock.release import is_expired, read_releases, repository_urls, state_of
 from deb_mock.repositories import WORKSPACE, put_file
+from deb_mock.solver import AspcudSolver, exact_arguments
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.errors import ErrorCode
@@ -48,6 +50,8 @@ class _Asked:
     """apt's answer, and the changes that asking made: lists of extra repositories, fresh lists of the suite."""
 
     answer: Answer
+    arguments: tuple[str, ...]
+    """Of apt-get, to do it."""
     changes: Path
     refreshed: bool
     key: str
@@ -62,6 +66,8 @@ class _Work:
     question: Question
     steps: Steps
     around_apt: AroundApt
+    foreign: tuple[Path, ...]
+    """Below everything but the base: the index of another architecture, for a cross build."""
 
 
 class _NotTheSameSetError(Exception):
@@ -77,6 +83,8 @@ class DependencyResolver:
         self.proxies = config.proxies
         self._buildroots = buildroots
         self._debs = DebCache(config.debs_dir, config.sandboxes_dir)
+        self._aspcud = AspcudSolver(buildroots, self._environment)
+        self._foreign = cross.ForeignIndices(buildroots, self._environment)
 
     async def provide(
         self,
@@ -91,16 +99,17 @@ class DependencyResolver:
         Raises:
             DeborchError: DEPENDENCY_WAIT with `missing`, FETCH_FAILED, or CHROOT_FAILED if a package does not install.
         """
-        question = Question(package, request)
+        question = Question(base, package.description, request)
         store = LayerStore(self._buildroots.layers_of(base))
-        work = _Work(base, store, question, steps, around_apt)
         store.directory.mkdir(parents=True, exist_ok=True)
+        foreign = await self._foreign.layers(base, request, store.directory, steps)
+        work = _Work(base, store, question, steps, around_apt, foreign)
         answers = Answers(store.directory)
         state = await self._state_of(request.extra_sources)
         if state is not None:
             known = await self._remembered(store, answers, question.key(base.name, state))
             if known is not None:
-                return known
+                return replace(known, layers=(*known.layers, *foreign))
         name = f"{request.build_id}-asked-{secrets.token_hex(4)}"
         changes = store.directory / f".{name}"
         async with record.owned(self._config.sandboxes_dir, name, [changes]):
@@ -108,7 +117,7 @@ class DependencyResolver:
             made = await self._find_or_make(work, asked)
         if not asked.refreshed:
             answers.put(asked.key, asked.answer.layer)
-        return made
+        return replace(made, layers=(*made.layers, *foreign))
 
     @contextmanager
     def in_use(self, dependencies: Dependencies) -> Iterator[None]:
@@ -149,15 +158,24 @@ class DependencyResolver:
     async def _ask(self, work: _Work, changes: Path) -> _Asked:
         base, question, request = work.base, work.question, work.question.request
         upper = changes.with_name(f"{changes.name}.new")
-        spec = self._buildroots.spec(f"{request.build_id}-ask", base, upper=upper, repositories=request.extra_sources)
+        spec = self._buildroots.spec(
+            f"{request.build_id}-ask", base, layers=work.foreign, upper=upper, repositories=request.extra_sources
+        )
         with failures_are(FailureClass.CHROOT):
             async with open_sandbox(spec) as sandbox:
                 apt = DependencyApt(sandbox, work.steps, self._environment, work.around_apt)
-                put_file(sandbox, question.package.dsc.name, question.package.text)
+                put_file(sandbox, relations.NAME_INSIDE, question.dsc)
                 state = await apt.add_repositories(request.extra_sources, base.root)
-                answer = await apt.resolve(question)
+                answer, arguments = await self._answer(work, apt)
                 sandbox.keep_changes_as(changes)
-        return _Asked(answer, changes, apt.refreshed, question.key(base.name, state))
+        return _Asked(answer, arguments, changes, apt.refreshed, question.key(base.name, state))
+
+    async def _answer(self, work: _Work, apt: DependencyApt) -> tuple[Answer, tuple[str, ...]]:
+        question = work.question
+        if question.request.resolver == "apt":
+            return await apt.resolve(question), question.arguments
+        answer = answer_of(await self._aspcud.choose(question, work.store.directory, work.foreign, work.steps))
+        return answer, exact_arguments(answer)
 
     async def _find_or_make(self, work: _Work, asked: _Asked) -> Dependencies:
         store, steps, layer = work.store, work.steps, asked.answer.layer
@@ -196,7 +214,7 @@ class DependencyResolver:
         spec = self._buildroots.spec(
             f"{request.build_id}-deps",
             base,
-            layers=(*below, asked.changes),
+            layers=(*below, asked.changes, *work.foreign),
             upper=upper,
             repositories=request.extra_sources,
         )
@@ -206,13 +224,13 @@ class DependencyResolver:
                 with failures_are(FailureClass.CHROOT):
                     async with open_sandbox(spec) as sandbox:
                         apt = DependencyApt(sandbox, work.steps, self._environment, work.around_apt)
-                        put_file(sandbox, question.package.dsc.name, question.package.text)
+                        put_file(sandbox, relations.NAME_INSIDE, question.dsc)
                         names = sorted(path.name for path in offered.iterdir())
                         await apt.have_archives(_OFFERED, names)
                         if len(names) < len(answer.files):
-                            await apt.download(question)
+                            await apt.download(asked.arguments)
                             await self._debs.take_in(answer.files, upper / "var/cache/apt/archives")
-                        await apt.install(question)
+                        await apt.install(asked.arguments)
                         if below:
                             await _check_the_set(apt, base, answer)
                         sandbox.keep_changes_as(store.directory / answer.layer)

@@ -9,15 +9,14 @@ from pathlib import Path
 from deb_mock import apt_output
 from deb_mock.failures import FailureClass
 from deb_mock.layers import File, digest_of
-from deb_mock.model import BuildRequest, ExtraRepository
+from deb_mock.model import ExtraRepository
+from deb_mock.question import Question
 from deb_mock.release import state_of_digests
-from deb_mock.repositories import WORKSPACE, add_repository
-from deb_mock.source import SourcePackage
+from deb_mock.repositories import add_repository
 from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.box import Sandbox
 
-_MODE_OPTIONS = {"any+all": (), "any": ("--arch-only",), "all": ("--indep-only",)}
 _NO_CACHED_ARCHIVES = ("-o", "Dir::Cache::archives=/tmp/")
 """Otherwise files that apt has already are missing in what it prints."""
 _KEEP_ALL_LISTS = ("-o", "APT::Get::List-Cleanup=false")
@@ -34,25 +33,6 @@ AroundApt = Callable[[list[str]], AbstractAsyncContextManager[list[str]]]
 async def unchanged(argv: list[str]) -> AsyncIterator[list[str]]:
     """Nothing around it."""
     yield argv
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Everything that apt's answer depends on, but for the lists."""
-
-    package: SourcePackage
-    request: BuildRequest
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        profiles = ",".join(self.request.profiles)
-        return (*_MODE_OPTIONS[self.request.mode], *(("-P", profiles) if profiles else ()))
-
-    def key(self, base: str, repositories: str) -> str:
-        """Names the question: `base` stands for the lists of the suite, `repositories` for those of the extra ones."""
-        relations = sorted(self.package.description.relations.items())
-        stanzas = [repository.deb822 for repository in self.request.extra_sources]
-        return digest_of([relations, self.options, self.request.architecture, base, stanzas, repositories])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +83,14 @@ class DependencyApt:
 
     async def resolve(self, question: Question) -> Answer:
         """What to install. If it cannot be had, once more with fresh lists of the Debian suite."""
-        command = ["apt-get", "-q", "--print-uris", *_NO_CACHED_ARCHIVES, *_build_dep(question)]
+        command = ["apt-get", "-q", "--print-uris", *_NO_CACHED_ARCHIVES, *question.arguments]
         try:
-            return _answer(await self._run(command, "resolving build dependencies", quiet=True))
+            return answer_of(await self._run(command, "resolving build dependencies", quiet=True))
         except DeborchError as error:
             if error.fields.get("failure_class") != FailureClass.DEPENDENCY_WAIT:
                 raise
         await self._refresh()
-        return _answer(await self._run(command, "resolving build dependencies", quiet=True))
+        return answer_of(await self._run(command, "resolving build dependencies", quiet=True))
 
     async def have_archives(self, directory: str, names: Sequence[str]) -> None:
         """Files of `directory` count as downloaded: apt asks for their sizes only, so they must be verified."""
@@ -118,9 +98,9 @@ class DependencyApt:
             paths = [f"{directory}/{name}" for name in names]
             await self._run(["ln", "-s", "-t", _ARCHIVES, "--", *paths], "offering cached packages", quiet=True)
 
-    async def download(self, question: Question) -> None:
+    async def download(self, arguments: Sequence[str]) -> None:
         """Fetch with the network what is not there yet. (`--no-download` would refuse `file:` repositories.)"""
-        command = ["apt-get", "-q", *_build_dep(question), "--download-only"]
+        command = ["apt-get", "-q", *arguments, "--download-only"]
         try:
             await self._run(command, "downloading build dependencies", network=True)
         except DeborchError as error:
@@ -129,10 +109,10 @@ class DependencyApt:
             await self._refresh()
             await self._run(command, "downloading build dependencies", network=True)
 
-    async def install(self, question: Question) -> None:
+    async def install(self, arguments: Sequence[str]) -> None:
         """Install without the network."""
         doing = "installing build dependencies"
-        await self._run(["apt-get", "-q", *_build_dep(question)], doing, otherwise=FailureClass.INSTALL)
+        await self._run(["apt-get", "-q", *arguments], doing, otherwise=FailureClass.INSTALL)
         await self._run(["apt-get", "clean"], doing, quiet=True)
 
     async def installed(self) -> frozenset[str]:
@@ -182,9 +162,6 @@ def names_of(files: Sequence[File]) -> frozenset[str]:
     return frozenset(f"{match['name']}:{match['architecture']}" for match in matches if match)
 
 
-def _answer(output: str) -> Answer:
+def answer_of(output: str) -> Answer:
+    """What `apt-get --print-uris` says it would do."""
     return Answer(apt_output.downloads(output), apt_output.removals(output))
-
-
-def _build_dep(question: Question) -> list[str]:
-    return ["-y", *question.options, "build-dep", f"{WORKSPACE}/{question.package.dsc.name}"]

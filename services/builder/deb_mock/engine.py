@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
-from deb_mock import build_ending, fetch, surroundings
+from deb_mock import build_ending, build_plan, fetch, profiles, surroundings
 from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
 from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.check_rooms import Rooms
 from deb_mock.dependencies import Dependencies, DependencyResolver
+from deb_mock.explanation import Explainer, Explanation
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.garbage import GarbageCollector, Removed
 from deb_mock.inventory import Inventory, take_inventory
@@ -31,8 +32,10 @@ from deb_mock.model import (
     FetchResult,
     LogSink,
     Recovered,
+    SignaturePolicy,
     Stage,
     StageSink,
+    TreeRequest,
 )
 from deb_mock.package_build import PackageBuilds
 from deb_mock.package_layers import PackageLayers
@@ -43,11 +46,13 @@ from deb_mock.report import BuildReport
 from deb_mock.repositories import add_repository, check_repository
 from deb_mock.results import ResultDirectory
 from deb_mock.source import SourcePackage
+from deb_mock.source_making import SourceMaker
 from deb_mock.steps import Steps
 from deb_mock.tool_runs import ToolRequest, ToolResult, ToolRuns
-from deborch_shared.errors import ErrorCode
+from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox import record
 from deborch_shared.sandbox.box import open_sandbox
+from deborch_shared.sources import SourceDescription
 
 
 class Engine:
@@ -61,9 +66,11 @@ class Engine:
         self._garbage = GarbageCollector(config, self._bases)
         self._dependencies = DependencyResolver(config, self._buildroots)
         self._packages = PackageLayers(config, self._buildroots)
-        self._builds = PackageBuilds(self._buildroots)
+        self._builds = PackageBuilds(self._buildroots, config.orig_signature)
         self._tools = ToolRuns(self._buildroots, self._packages)
         self._sources = fetch.SourceFetcher(config, self._buildroots)
+        self._explainer = Explainer(config, self._buildroots)
+        self._maker = SourceMaker(self._buildroots, self._dependencies)
         self._running: set[asyncio.Task[object]] = set()
 
     async def recover(self) -> Recovered:
@@ -147,6 +154,52 @@ class Engine:
             with self._bases.in_use(base):
                 result = await self._sources.fetch(base, request, results, on_log)
         return result
+
+    async def make_source(self, request: TreeRequest, *, on_log: LogSink) -> FetchResult:
+        """A source package of an unpacked tree, which is only read.
+
+        Raises:
+            DeborchError: with `failure_class`; INVALID_SOURCE if none can be made of it.
+        """
+        require_root()
+        check_name(request.request_id)
+        for repository in request.extra_sources:
+            check_repository(repository)
+        results = ResultDirectory(request.result_dir)
+        async with self._working(request.request_id, results, ()), _time_limit(request.timeout_s):
+            base = await self.ensure_base(
+                request.suite, request.architecture, components=request.components, on_log=on_log
+            )
+            with self._bases.in_use(base):
+                result = await self._maker.make(base, request, results, on_log)
+        return result
+
+    async def explain(
+        self, source: SourceDescription, request: BuildRequest, *, look_in: tuple[str, ...] = (), on_log: LogSink
+    ) -> Explanation:
+        """Whether the build dependencies of `source` can be installed and if not, why; `look_in` names other suites.
+
+        Raises:
+            DeborchError: with `failure_class`, if that cannot be found out.
+        """
+        require_root()
+        _check(request)
+        steps = Steps(on_log, None)
+        with _plain_failures():
+            async with self._known(), _time_limit(request.timeout_s):
+                base = await self.ensure_base(
+                    request.suite, request.architecture, components=request.components, on_log=on_log
+                )
+                with self._bases.in_use(base):
+                    return await self._explainer.explain(base, source, request, look_in, steps)
+
+    @asynccontextmanager
+    async def scratch(self, name: str) -> AsyncIterator[Path]:
+        """A directory that is removed at the end, or by `recover` if this process is killed."""
+        directory = self._config.sandboxes_dir / f"{name}-scratch-{secrets.token_hex(4)}"
+        async with record.owned(self._config.sandboxes_dir, directory.name, (directory,)):
+            directory.mkdir(mode=0o700)
+            yield directory
 
     async def run_command(self, request: CommandRequest, *, on_output: LogSink, on_log: LogSink) -> int:
         """Run a command as root of a clean buildroot; its exit code, negative for a signal.
@@ -271,9 +324,7 @@ class Engine:
     ) -> BuildResult:
         request = report.request
         with steps.stage(Stage.SOURCE):
-            package = await SourcePackage.read(
-                request.dsc, directory=request.source_dir, keyring=self._config.source_keyring
-            )
+            package = await self._read_source(request, steps)
             report.took_source(package, steps)
         with steps.stage(Stage.BASE):
             await hooks.before(Stage.BASE, source=package.description)
@@ -303,16 +354,31 @@ class Engine:
         )
         report.artifacts = collected.artifacts
         await asyncio.to_thread(build_ending.publish, report, steps, results)
-        description = package.description
+        plan = build_plan.BuildPlan(request, package.description)
         return BuildResult(
-            source=description.name,
-            version=description.version,
+            source=plan.source.name,
+            version=plan.version,
             artifacts=tuple(report.artifacts),
             stages=tuple(steps.times),
             dependency_cache=report.dependency_cache,
             checks=report.checks,
             installed=report.installed,
             missing_versions=report.missing_versions,
+        )
+
+    async def _read_source(self, request: BuildRequest, steps: Steps) -> SourcePackage:
+        for name in profiles.unknown(request.profiles):
+            steps.say(f"warning: {name} is no registered build profile; is it spelled right?")
+        policy = self._config.dsc_signature
+
+        def warn(error: DeborchError) -> None:
+            steps.say(f"warning: {error.message}")
+
+        return await SourcePackage.read(
+            request.dsc,
+            directory=request.source_dir,
+            keyring=None if policy is SignaturePolicy.OFF else self._config.source_keyring,
+            on_bad_signature=warn if policy is SignaturePolicy.WARN else None,
         )
 
     async def _layers(
@@ -338,6 +404,7 @@ class Engine:
 def _check(request: BuildRequest) -> None:
     check_name(request.build_id)
     surroundings.check(request.surroundings)
+    build_plan.check(request)
     for repository in request.extra_sources:
         check_repository(repository)
 

@@ -58,7 +58,7 @@ class SourceFetcher:
             only = ["-o", f"Dir::Etc::SourceList={WORKSPACE}/{_SOURCES_FILE}", "-o", "Dir::Etc::SourceParts=-"]
             command = ["apt-get", "-q", *only, "source", "--download-only", "--only-source", wanted]
             await self._run(sandbox, steps, command, f"fetching {wanted}")
-            return await asyncio.to_thread(_take, sandbox.workspace_fd, results)
+            return await asyncio.to_thread(take_source, sandbox.workspace_fd, results)
 
     async def _read_index(self, sandbox: Sandbox, base: Base, steps: Steps) -> None:
         host = await read_host_apt()
@@ -92,14 +92,19 @@ class SourceFetcher:
         raise apt_output.explain(output, doing=doing, otherwise=FailureClass.FETCH)
 
 
-def _take(workspace_fd: int, results: ResultDirectory) -> FetchResult:
+def take_source(workspace_fd: int, results: ResultDirectory) -> FetchResult:
+    """Copy the one .dsc of a workspace and the files that it lists into `results`, and publish them.
+
+    Raises:
+        DeborchError: FETCH_FAILED if there is not exactly one.
+    """
     names = [name for name in os.listdir(workspace_fd) if name.endswith(".dsc")]
     if len(names) != 1:
         raise failure(
             FailureClass.FETCH,
             ErrorCode.FETCH_FAILED,
-            f"apt fetched {len(names)} .dsc files",
-            hint="see its output in the log",
+            f"there are {len(names)} .dsc files instead of one",
+            hint="see the end of the log",
         )
     dsc = results.take(workspace_fd, names[0])
     text = (results.unfinished / dsc.name).read_bytes()[: MAX_DSC_BYTES + 1]

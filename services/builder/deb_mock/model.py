@@ -13,7 +13,9 @@ from deborch_shared.sandbox.spec import IdRange
 LogSink = Callable[[bytes], None]
 StageSink = Callable[["Stage", float], None]
 """Called when a stage begins, with the seconds since the build began."""
-BuildMode = Literal["any+all", "any", "all"]
+BuildMode = Literal["any+all", "any", "all", "source", "full"]
+"""dpkg-buildpackage's -b, -B, -A, -S and -F."""
+Resolver = Literal["apt", "aspcud"]
 
 BUILD_USER = "builder"
 BUILD_UID = 59_000
@@ -37,6 +39,14 @@ class Stage(StrEnum):
     COLLECT = "collect"
     CHECK = "check"
     """Only if there are plug-ins that check."""
+
+
+class SignaturePolicy(StrEnum):
+    """What a missing or bad signature means."""
+
+    OFF = "off"
+    WARN = "warn"
+    REQUIRE = "require"
 
 
 class ArtifactKind(StrEnum):
@@ -112,7 +122,11 @@ class EngineConfig:
     keyring: Path = DEFAULT_KEYRING
     """Keys that must have signed the Debian suites."""
     source_keyring: Path | None = None
-    """If set, each .dsc must carry a good signature by a key in it."""
+    """If set, each .dsc is asked for a good signature by a key in it."""
+    dsc_signature: SignaturePolicy = SignaturePolicy.REQUIRE
+    """What it means if there is none."""
+    orig_signature: SignaturePolicy = SignaturePolicy.OFF
+    """The same for original tarballs and upstream's key in the package."""
     tmpfs_bytes: int | None = None
     """Memory for the files of one build; None: they are written to the disk of `state_dir`."""
     scratch: Scratch = Scratch.AUTO
@@ -171,6 +185,24 @@ class ExtraRepository:
 
     name: str
     deb822: str
+    pin: str = ""
+    """If set, packages that it selects (apt_preferences(5)) win over all others, whatever their version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedVersion:
+    """Binary packages of another version than their source: a binNMU, a backport rebuilt for a derivative, ..."""
+
+    maintainer: str
+    """`Name <address>` for the changelog entry."""
+    timestamp_s: int
+    """Seconds since the epoch, of the changelog entry and so of everything in the packages."""
+    binnmu: int | None = None
+    """N of +bN."""
+    append: str = ""
+    """What else is added to the version."""
+    text: str = ""
+    """What changed, for the changelog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +253,9 @@ class BuildRequest:
     failed_dir: Path | None = None
     """Where log and report of a build that does not succeed are kept, beside those of others; None: nowhere."""
     mode: BuildMode = "any+all"
-    """dpkg-buildpackage -b, -B or -A."""
+    host_architecture: str | None = None
+    """What the packages are for, if not for `architecture`, which the build runs on: a cross build."""
+    changed_version: ChangedVersion | None = None
     extra_sources: tuple[ExtraRepository, ...] = ()
     parallel: int = 1
     timeout_s: float = _DEFAULT_TIMEOUT_S
@@ -229,6 +263,14 @@ class BuildRequest:
     profiles: tuple[str, ...] = ()
     build_options: tuple[str, ...] = ()
     """Words for DEB_BUILD_OPTIONS, such as nocheck."""
+    dpkg_options: tuple[str, ...] = ()
+    """More options for dpkg-buildpackage."""
+    add_depends: tuple[str, ...] = ()
+    """Relations that are met beside those of the source; in Build-Depends syntax."""
+    add_conflicts: tuple[str, ...] = ()
+    first_alternative: bool = False
+    """Of `a | b` only a may be installed, as on Debian's own builders."""
+    resolver: Resolver = "apt"
     components: tuple[str, ...] = MAIN_ONLY
     """Of the suite, for build dependencies."""
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -304,8 +346,24 @@ class FetchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeRequest:
+    """A source package made of an unpacked tree."""
+
+    request_id: str
+    tree: Path
+    suite: str
+    architecture: str
+    result_dir: Path
+    clean: bool = True
+    """Whether debian/rules clean is run first, on the copy."""
+    extra_sources: tuple[ExtraRepository, ...] = ()
+    components: tuple[str, ...] = MAIN_ONLY
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class FetchResult:
-    """A source package whose signature chain apt has verified."""
+    """A source package that was fetched and verified by apt, or made of a tree."""
 
     name: str
     version: str

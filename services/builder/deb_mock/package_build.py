@@ -2,19 +2,21 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from deb_mock import surroundings
+from deb_mock import signatures, surroundings
+from deb_mock.build_plan import MODES_WITH_SOURCE, BuildPlan
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.installed import QUERY, check_record, digest_of, installed_packages
-from deb_mock.model import Artifact, ArtifactKind, Base, Stage
+from deb_mock.model import Artifact, ArtifactKind, Base, BuildRequest, SignaturePolicy, Stage
 from deb_mock.plugins.manager import BuildHooks
 from deb_mock.report import BuildReport
+from deb_mock.repositories import put_file
 from deb_mock.results import ResultDirectory, collect, read_bounded
 from deb_mock.scratch import used_bytes
 from deb_mock.source import SourcePackage
@@ -28,14 +30,17 @@ _FULL_BELOW_BYTES = 64 << 10
 _NO_SPACE = b"No space left on device"
 _TAIL_BYTES = 64 << 10
 _LIST_CONTENTS = 'for file do echo; echo "$file"; dpkg-deb --info "$file"; dpkg-deb --contents "$file"; done'
+_ENTRY = "changelog-entry"
+_ADD_ENTRY = 'cat "$1" debian/changelog >"$1.new" && cp --remove-destination "$1.new" debian/changelog'
 _PACKAGES = (ArtifactKind.DEB, ArtifactKind.UDEB, ArtifactKind.DDEB)
 
 
 class PackageBuilds:
     """Builds packages whose dependencies are ready."""
 
-    def __init__(self, buildroots: Buildroots) -> None:
+    def __init__(self, buildroots: Buildroots, orig_signature: SignaturePolicy) -> None:
         self._buildroots = buildroots
+        self._orig_signature = orig_signature
 
     async def build(
         self,
@@ -51,9 +56,10 @@ class PackageBuilds:
         """Build `package` as the request of `report` says, and put what comes out into `results`.
 
         Raises:
-            DeborchError: BUILD_FAILED of class compile or killed, DISK_FULL, or CHROOT_FAILED.
+            DeborchError: BUILD_FAILED of class compile or killed, INVALID_SOURCE, DISK_FULL, or CHROOT_FAILED.
         """
         request = report.request
+        plan = BuildPlan(request, package.description)
         report.build_path = surroundings.build_path(package, request.surroundings)
         async with AsyncExitStack() as stack:
             with steps.stage(Stage.BUILDROOT), failures_are(FailureClass.CHROOT):
@@ -61,7 +67,7 @@ class PackageBuilds:
                 spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
                 stack.callback(self._remember_size, package.description.name, sandbox, spec)
-                await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._buildroots.file_owner)
+                await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._owner(request))
                 variables = hooks.environment(surroundings.environment(request))
                 await _prepare(sandbox, steps, report, variables)
                 inside = await stack.enter_async_context(hooks.buildroot(sandbox, spec.workspace))
@@ -69,7 +75,10 @@ class PackageBuilds:
             with steps.stage(Stage.UNPACK):
                 await inside.before(Stage.UNPACK)
                 dsc = f"{spec.workspace}/{package.dsc.name}"
-                await build.run(["dpkg-source", "--no-check", "-x", dsc, report.build_path], spec.workspace)
+                with _as_source_failure(package):
+                    await build.run(["dpkg-source", "--no-check", "-x", dsc, report.build_path], spec.workspace)
+                await self._check_originals(build, package, report.build_path, steps)
+                await build.change_version(plan, report.build_path)
                 await inside.after(Stage.UNPACK)
             with steps.stage(Stage.BUILD):
                 await inside.before(Stage.BUILD)
@@ -77,10 +86,9 @@ class PackageBuilds:
                 await build.run(command, report.build_path, program="dpkg-buildpackage")
                 await inside.after(Stage.BUILD)
             with steps.stage(Stage.COLLECT):
-                name, version = package.description.name, package.description.version
                 may_link = self._buildroots.ids_are_mapped
                 artifacts = await asyncio.to_thread(
-                    collect, sandbox.workspace_fd, name, version, request, results, may_link=may_link
+                    collect, sandbox.workspace_fd, plan.changes_name, results, may_link=may_link
                 )
                 report.artifacts = artifacts
                 _check_buildinfo(sandbox, report)
@@ -89,6 +97,18 @@ class PackageBuilds:
 
     def _remember_size(self, source: str, sandbox: Sandbox, spec: SandboxSpec) -> None:
         self._buildroots.scratch.remember(source, used_bytes(sandbox, spec))
+
+    def _owner(self, request: BuildRequest) -> int:
+        """Who has the files of the source package: the build itself if it writes them anew, root inside otherwise."""
+        return self._buildroots.file_owner + (request.surroundings.uid if request.mode in MODES_WITH_SOURCE else 0)
+
+    async def _check_originals(
+        self, build: "_Build", package: SourcePackage, source_directory: str, steps: Steps
+    ) -> None:
+        """Before anything of the package runs. The key is read inside: it may be a link."""
+        if self._orig_signature is not SignaturePolicy.OFF:
+            key = await build.read(f"{source_directory}/{signatures.UPSTREAM_KEY}")
+            await signatures.check_originals(package, key, self._orig_signature, steps.say)
 
 
 class _Build:
@@ -107,6 +127,19 @@ class _Build:
         result = await self._steps.run(self._sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, check=False)
         if result.returncode != 0:
             raise _explained(self._sandbox, program or argv[0], result)
+
+    async def read(self, path: str) -> bytes | None:
+        """A file, or None if there is none that can be read."""
+        found = await self._steps.run(self._sandbox, ["cat", "--", path], uid=self._uid, quiet=True, check=False)
+        return found.output if found.returncode == 0 else None
+
+    async def change_version(self, plan: BuildPlan, source_directory: str) -> None:
+        """Put the entry of a binNMU or the like before the changelog."""
+        if plan.changelog_entry is None:
+            return
+        put_file(self._sandbox, _ENTRY, plan.changelog_entry.encode())
+        self._steps.say(f"the packages get the version {plan.version}")
+        await self.run(["sh", "-c", _ADD_ENTRY, "sh", f"{self._workspace}/{_ENTRY}"], source_directory)
 
     async def tell_contents(self, artifacts: Sequence[Artifact]) -> None:
         """What each package is and holds, into the log."""
@@ -147,6 +180,22 @@ def _check_buildinfo(sandbox: Sandbox, report: BuildReport) -> None:
     for artifact in report.artifacts:
         if artifact.kind is ArtifactKind.BUILDINFO:
             check_record(Deb822(read_bounded(sandbox.workspace_fd, artifact.name)), report.installed)
+
+
+@contextmanager
+def _as_source_failure(package: SourcePackage) -> Iterator[None]:
+    """A source package that dpkg-source refuses is refused by us, and not a failure of its rules."""
+    try:
+        yield
+    except DeborchError as error:
+        if error.fields.get("failure_class") != FailureClass.COMPILE:
+            raise
+        raise failure(
+            FailureClass.POLICY,
+            ErrorCode.INVALID_SOURCE,
+            f"{package.dsc.name} cannot be unpacked: {error.message}",
+            hint="the end of the log says why; make the source package again with dpkg-source -b",
+        ) from error
 
 
 def _explained(sandbox: Sandbox, program: str, result: ProcessResult) -> DeborchError:

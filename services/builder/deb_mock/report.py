@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from deb_mock import log_sections
+from deb_mock import build_plan, log_sections
 from deb_mock.installed import InstalledPackage, digest_of
 from deb_mock.model import Artifact, Base, BuildRequest, CheckResult, StageTime
 from deb_mock.source import SourcePackage
@@ -45,7 +45,7 @@ class BuildReport:
     @property
     def log_name(self) -> str:
         """As sbuild calls it."""
-        return f"{self.request.dsc.stem}_{self.request.architecture}.build"
+        return build_plan.log_name(self.request)
 
     def begin_log(self, steps: Steps) -> None:
         """What is built, where, and by what."""
@@ -93,7 +93,7 @@ class BuildReport:
                 ("Package", package.name if package else ""),
                 ("Version", package.version if package else ""),
                 ("Suite", self.request.suite),
-                ("Host Architecture", self.request.architecture),
+                ("Host Architecture", self.request.host_architecture or self.request.architecture),
                 ("Started", f"{self.started_at:%Y-%m-%dT%H:%M:%SZ}"),
                 ("Build-Time", f"{steps.elapsed_s:.2f} s"),
                 ("Space", f"{sum(artifact.size_bytes for artifact in self.artifacts)} bytes of results"),
@@ -195,6 +195,7 @@ def _request(request: BuildRequest) -> dict[str, Any]:
         "suite": request.suite,
         "components": request.components,
         "architecture": request.architecture,
+        "host_architecture": request.host_architecture or request.architecture,
         "mode": request.mode,
         "profiles": request.profiles,
         "build_options": request.build_options,

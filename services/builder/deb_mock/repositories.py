@@ -14,6 +14,8 @@ from deborch_shared.sandbox.box import Sandbox
 from deborch_shared.sandbox.spec import Bind
 
 WORKSPACE = "/build"
+_WINS_ALWAYS = 1001
+"""A priority above 1000 wins even if that is a downgrade."""
 _REPOSITORY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}\Z")
 
 
@@ -51,11 +53,18 @@ def check_repository(repository: ExtraRepository) -> None:
 
 async def add_repository(sandbox: Sandbox, repository: ExtraRepository) -> str:
     """Make `repository` known to apt in `sandbox`, without reading it yet; the path of its file inside."""
-    name = f"deborch-{repository.name}.sources"
-    put_file(sandbox, name, repository.deb822.encode())
-    target = f"/etc/apt/sources.list.d/{name}"
-    await sandbox.run(["install", "-m", "0644", f"{WORKSPACE}/{name}", target])
+    name = f"deborch-{repository.name}"
+    if repository.pin:
+        preferences = f"Package: *\nPin: {repository.pin}\nPin-Priority: {_WINS_ALWAYS}\n"
+        await _install(sandbox, f"{name}.pref", preferences, f"/etc/apt/preferences.d/{name}.pref")
+    target = f"/etc/apt/sources.list.d/{name}.sources"
+    await _install(sandbox, f"{name}.sources", repository.deb822, target)
     return target
+
+
+async def _install(sandbox: Sandbox, name: str, text: str, target: str) -> None:
+    put_file(sandbox, name, text.encode())
+    await sandbox.run(["install", "-m", "0644", f"{WORKSPACE}/{name}", target])
 
 
 def put_file(sandbox: Sandbox, name: str, content: bytes) -> None:

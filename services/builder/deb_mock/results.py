@@ -15,11 +15,10 @@ from typing import BinaryIO, NoReturn
 from debian.deb822 import Changes
 
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import Artifact, ArtifactKind, BuildRequest
+from deb_mock.model import Artifact, ArtifactKind
 from deborch_shared.errors import ErrorCode, bounded
 from deborch_shared.ids import Sha256
 from deborch_shared.sources import check_file_name
-from deborch_shared.versions import without_epoch
 
 _CHUNK_BYTES = 1 << 20
 _MAX_CHANGES_BYTES = 4 << 20
@@ -131,22 +130,12 @@ def keep_failed(directory: Path, log: Path, log_name: str, report: str, report_n
     return kept_log, kept_report
 
 
-def collect(
-    workspace_fd: int,
-    source: str,
-    version: str,
-    request: BuildRequest,
-    target: ResultDirectory,
-    *,
-    may_link: bool = False,
-) -> list[Artifact]:
+def collect(workspace_fd: int, changes_name: str, target: ResultDirectory, *, may_link: bool = False) -> list[Artifact]:
     """Take the .changes and every file that it lists.
 
     Raises:
         DeborchError: BUILD_FAILED if the build left no .changes, or one that does not hold.
     """
-    architecture = "all" if request.mode == "all" else request.architecture
-    changes_name = f"{source}_{without_epoch(version)}_{architecture}.changes"
     text = read_bounded(workspace_fd, changes_name)
     try:
         entries = [(str(entry["name"]), str(entry["sha256"])) for entry in Changes(text)["Checksums-Sha256"]]

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,18 @@ class SourcePackage:
     directory: Path
 
     @classmethod
-    async def read(cls, dsc: Path, *, directory: Path | None = None, keyring: Path | None = None) -> Self:
+    async def read(
+        cls,
+        dsc: Path,
+        *,
+        directory: Path | None = None,
+        keyring: Path | None = None,
+        on_bad_signature: Callable[[DeborchError], None] | None = None,
+    ) -> Self:
         """Parse `dsc` and verify size and SHA-256 of every file that it names, in `directory` or beside it.
 
-        With `keyring` the .dsc must carry a good signature by a key in it.
+        With `keyring` the .dsc must carry a good signature by a key in it; with `on_bad_signature` that is told if
+        it does not, and reading goes on.
 
         Raises:
             DeborchError: INVALID_SOURCE, UNSAFE_PATH, DIGEST_MISMATCH or INVALID_SIGNATURE, each naming the file.
@@ -40,7 +48,12 @@ class SourcePackage:
             text = await asyncio.to_thread(_read_dsc, dsc)
             package = cls(dsc, text, parse_dsc(text, file_name=dsc.name), directory or dsc.parent)
             if keyring is not None:
-                await check_source_signature(text, keyring, file_name=dsc.name)
+                try:
+                    await check_source_signature(text, keyring, file_name=dsc.name)
+                except DeborchError as error:
+                    if on_bad_signature is None:
+                        raise
+                    on_bad_signature(error)
             await asyncio.to_thread(package._verify_files)
             return package
 

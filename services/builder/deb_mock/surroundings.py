@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from deb_mock import build_plan
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BUILD_UID, BuildRequest, Surroundings
 from deb_mock.repositories import WORKSPACE
@@ -23,7 +24,6 @@ _FAKETIME = "/usr/$LIB/faketime/libfaketime.so.1"
 """ld.so(8) puts the directory of the architecture for $LIB."""
 _FAKETIME_SETTINGS = {"NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 """Only the clock: make compares times of files, and time limits of tests run on the monotonic clock."""
-_MODE_FLAGS = {"any+all": "-b", "any": "-B", "all": "-A"}
 _USUAL_UMASK = 0o022
 _WITH_UMASK = 'umask "$0" && exec "$@"'
 
@@ -96,7 +96,7 @@ def environment(request: BuildRequest) -> dict[str, str]:
     own = {
         "USER": surroundings.user,
         "LOGNAME": surroundings.user,
-        "DEB_BUILD_OPTIONS": " ".join((f"parallel={request.parallel}", *sorted(set(request.build_options)))),
+        **build_plan.environment(request),
     }
     if surroundings.locale:
         own |= {"LANG": surroundings.locale, "LC_ALL": surroundings.locale}
@@ -108,8 +108,7 @@ def environment(request: BuildRequest) -> dict[str, str]:
 def command(request: BuildRequest) -> list[str]:
     """The build itself."""
     surroundings = request.surroundings
-    profiles = [f"-P{','.join(request.profiles)}"] if request.profiles else []
-    build = ["dpkg-buildpackage", "-us", "-uc", _MODE_FLAGS[request.mode], f"-j{request.parallel}", *profiles]
+    build = build_plan.command(request)
     if surroundings.cpus:
         build = ["taskset", "--cpu-list", ",".join(map(str, surroundings.cpus)), *build]
     if surroundings.umask != _USUAL_UMASK:

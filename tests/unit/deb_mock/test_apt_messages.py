@@ -1,7 +1,8 @@
 """What apt said, as apt 2.6 says it."""
 
-from deb_mock.apt_output import downloads, explain, unmet_relations
+from deb_mock.apt_output import downloads, explain, removals, unmet_relations
 from deb_mock.failures import FailureClass
+from deb_mock.unmet import Why, quarrels, unmet_lines
 from deborch_shared.errors import ErrorCode
 
 UNMET = """\
@@ -57,3 +58,34 @@ Reading package lists...
 """
     assert downloads(printed) == (("a_1%3a1_amd64.deb", "10", "SHA256:aa"), ("b_2_amd64.deb", "20", "SHA256:bb"))
     assert downloads("Reading package lists...\n") == ()
+
+
+def test_alternatives_that_are_all_refused_are_one_relation():
+    refused = "Depends: libfoo-dev but it is not going to be installed"
+    said = UNMET.replace(refused, f"{refused} or\n{' ' * 37}libbar-dev but it is not installable")
+    assert "libfoo-dev | libbar-dev" in unmet_relations(said)
+
+
+def test_each_unmet_relation_has_its_package_and_reason():
+    said = UNMET.replace("E: Unable", " libfoo-dev : Depends: libfoo1 (= 2) but 1 is to be installed\nE: Unable")
+    lines = list(unmet_lines(said))
+    assert [line.why for line in lines] == [
+        Why.MISSING,
+        Why.VERSION,
+        Why.UNINSTALLABLE,
+        Why.MISSING,
+        Why.CONFLICT,
+        Why.VERSION,
+    ]
+    assert [line.package for line in lines][-2:] == ["builddeps:/build/x_1.dsc", "libfoo-dev"]
+    assert lines[-1].relation == "libfoo1 (= 2)"
+
+
+def test_what_the_problem_resolver_found_at_odds_is_told_once():
+    said = "Starting\nBroken a:amd64 Conflicts on b:amd64 < none -> 1 @un uN Ib >\n" * 2
+    assert quarrels(said) == ("a:amd64 conflicts b:amd64",)
+
+
+def test_packages_of_the_base_that_would_go_are_found():
+    said = "x\nThe following packages will be REMOVED:\n  make* build-essential\nThe following NEW packages: x\n  y\n"
+    assert removals(said) == ("build-essential", "make")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deb_mock.model import ArtifactKind, BuildRequest
+from deb_mock.model import ArtifactKind
 from deb_mock.results import ResultDirectory, collect, kind_of
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -36,8 +36,7 @@ def write_changes(path, name="x_1.0_amd64.deb", content=b"deb"):
 
 
 def collected(workspace, results):
-    request = BuildRequest("b", Path("x.dsc"), Path(), "bookworm", "amd64", results.final)
-    return collect(workspace[1], "x", "2:1.0", request, results)
+    return collect(workspace[1], CHANGES, results)
 
 
 def refused(workspace, results):

@@ -51,19 +51,26 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
     return await work
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """For what JSON does not know."""
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def _show(error: DeborchError, *, as_json: bool) -> None:
     if as_json:
-        json.dump(
-            {"code": error.code, "message": error.message, "hint": error.hint, **error.fields},
-            sys.stdout,
-            default=_plain,
-        )
+        json.dump(described(error), sys.stdout, default=plain)
         print()  # noqa: T201
         return
+    show_error(error)
+
+
+def described(error: DeborchError) -> dict[str, Any]:
+    """`error` as programs get it."""
+    return {"code": error.code, "message": error.message, "hint": error.hint, **error.fields}
+
+
+def show_error(error: DeborchError) -> None:
+    """`error` as people get it."""
     console = Console(stderr=True)
     if error.fields.get("stages"):
         console.print(stage_table(error.fields["stages"], failed=str(error.fields.get("stage", ""))))

@@ -1,0 +1,72 @@
+"""What a cross build needs beside its build dependencies: the index of the other architecture, and a toolchain.
+
+As sbuild does it: packages for the host architecture are Multi-Arch neighbours of the native ones, and
+crossbuild-essential brings compilers that run here. Without libc6-dev of the host architecture dpkg-shlibdeps
+finds no symbols files.
+"""
+
+import re
+from pathlib import Path
+
+from deb_mock import apt_output
+from deb_mock.build_plan import is_cross
+from deb_mock.buildroot import Buildroots
+from deb_mock.failures import FailureClass, failure
+from deb_mock.model import Base, BuildRequest
+from deb_mock.once_layer import layer_made_in, layer_path
+from deb_mock.steps import Steps
+from deborch_shared.errors import ErrorCode
+
+_LIBSTDCXX = re.compile(r"(libstdc\+\+-\d+-dev)(?::[a-z0-9-]+)?\.list\Z")
+_DPKG_INFO = Path("var/lib/dpkg/info")
+
+
+def toolchain(base: Base, request: BuildRequest) -> tuple[str, ...]:
+    """More build dependencies, in the syntax of Build-Depends: without a suffix, of the host architecture."""
+    if not is_cross(request):
+        return ()
+    libraries = sorted(
+        match[1] for path in (base.root / _DPKG_INFO).iterdir() if (match := _LIBSTDCXX.match(path.name)) is not None
+    )
+    return (f"crossbuild-essential-{request.host_architecture}:native", "libc6-dev", *libraries)
+
+
+class ForeignIndices:
+    """Layers with which apt knows the packages of another architecture; made once for a base."""
+
+    def __init__(self, buildroots: Buildroots, environment: dict[str, str]) -> None:
+        self._buildroots = buildroots
+        self._environment = environment
+
+    async def layers(self, base: Base, request: BuildRequest, directory: Path, steps: Steps) -> tuple[Path, ...]:
+        """None for a native build, one for a cross build.
+
+        Raises:
+            DeborchError: INVALID_INPUT if dpkg does not know the architecture, FETCH_FAILED if the suite lacks it.
+        """
+        if not is_cross(request):
+            return ()
+        layer = layer_path(directory, f"foreign-{request.host_architecture}", base)
+        if not layer.is_dir():
+            await self._make(base, request, layer, steps)
+        return (layer,)
+
+    async def _make(self, base: Base, request: BuildRequest, layer: Path, steps: Steps) -> None:
+        host = str(request.host_architecture)
+        steps.say(f"reading the package lists of {host}, once for this base")
+        async with layer_made_in(self._buildroots, base, f"foreign-{host}", layer) as sandbox:
+            known = await steps.run(sandbox, ["dpkg-architecture", f"-a{host}", "-qDEB_HOST_ARCH"], check=False)
+            if known.returncode != 0 or b"unknown" in known.output.lower():
+                raise failure(
+                    FailureClass.POLICY,
+                    ErrorCode.INVALID_INPUT,
+                    f"{host} is no architecture that the dpkg of {base.suite} knows",
+                    hint="`dpkg-architecture -L` lists them",
+                )
+            await steps.run(sandbox, ["dpkg", "--add-architecture", host])
+            command = ["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"]
+            read = await steps.run(sandbox, command, env=self._environment, network=True, check=False)
+            if read.returncode != 0:
+                output = read.output.decode("utf-8", "replace")
+                doing = f"reading the package lists of {host}"
+                raise apt_output.explain(output, doing=doing, otherwise=FailureClass.FETCH)

@@ -1,0 +1,118 @@
+"""Another resolver than apt's own: aspcud, which looks at every alternative and wants the fewest changes.
+
+It runs in a sandbox of its own, with apt-cudf and aspcud in a layer that no build ever sees. What it chooses is
+then installed by apt in the layer of the build dependencies, by name and version.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+from deb_mock import apt_output, relations
+from deb_mock.buildroot import Buildroots
+from deb_mock.dependency_apt import Answer
+from deb_mock.failures import FailureClass, failure
+from deb_mock.model import Base
+from deb_mock.once_layer import layer_made_in, layer_path
+from deb_mock.question import Question
+from deb_mock.repositories import add_repository, put_file
+from deb_mock.steps import Steps
+from deborch_shared.errors import ErrorCode
+from deborch_shared.sandbox.box import Sandbox, open_sandbox
+from deborch_shared.sandbox.spec import Bind
+
+_PACKAGES = ("apt-cudf", "aspcud")
+_PURPOSE = "solver-aspcud"
+_STATUS_OF_BASE = "/var/lib/dpkg/status-of-base"
+_EXACTLY = ("-y", "--no-install-recommends", "--allow-downgrades", "install")
+_NOTHING = "External solver failed"
+_OPTIONS = (
+    "--solver",
+    "aspcud",
+    "-o",
+    "APT::Solver::Strict-Pinning=false",
+    "-o",
+    "APT::Solver::aspcud::Preferences=-removed,-changed,-new",
+    "-o",
+    f"Dir::State::status={_STATUS_OF_BASE}",
+)
+"""The criteria are those of sbuild. What is installed is what the base has, not what the solver itself needs."""
+
+
+class AspcudSolver:
+    """Asks aspcud."""
+
+    def __init__(self, buildroots: Buildroots, environment: dict[str, str]) -> None:
+        self._buildroots = buildroots
+        self._environment = environment
+
+    async def choose(self, question: Question, directory: Path, below: Sequence[Path], steps: Steps) -> str:
+        """What apt prints for the choice: addresses of packages to install, names of packages to remove.
+
+        Raises:
+            DeborchError: INVALID_INPUT if the suite has no aspcud, DEPENDENCY_WAIT if nothing can be chosen.
+        """
+        base, request = question.base, question.request
+        layer = layer_path(directory, _PURPOSE, base)
+        if not layer.is_dir():
+            await self._make(base, layer, steps)
+        spec = self._buildroots.spec(
+            f"{request.build_id}-solver", base, layers=(layer, *below), repositories=request.extra_sources
+        )
+        status = Bind(base.root / "var/lib/dpkg/status", _STATUS_OF_BASE)
+        async with open_sandbox(replace(spec, binds=(*spec.binds, status))) as sandbox:
+            put_file(sandbox, relations.NAME_INSIDE, question.dsc)
+            for repository in request.extra_sources:
+                await add_repository(sandbox, repository)
+            if request.extra_sources:
+                command = ["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"]
+                await self._run(sandbox, command, "reading an extra repository", steps, network=True)
+            command = ["apt-get", "-q", "--print-uris", *_OPTIONS, *question.arguments]
+            return await self._run(sandbox, command, "resolving build dependencies by aspcud", steps)
+
+    async def _make(self, base: Base, layer: Path, steps: Steps) -> None:
+        steps.say("installing aspcud in a layer of its own, once for this base")
+        async with layer_made_in(self._buildroots, base, _PURPOSE, layer) as sandbox:
+            command = ["apt-get", "-q", "-y", "install", *_PACKAGES]
+            result = await steps.run(sandbox, command, env=self._environment, network=True, check=False)
+            output = result.output.decode("utf-8", "replace")
+            if result.returncode != 0 and apt_output.unmet_relations(output):
+                raise failure(
+                    FailureClass.POLICY,
+                    ErrorCode.INVALID_INPUT,
+                    f"{base.suite} has no {' and '.join(_PACKAGES)} that can be installed",
+                    hint="resolve by apt (--resolver apt), or build for a suite that has them, such as bookworm",
+                )
+            if result.returncode != 0:
+                raise apt_output.explain(output, doing="installing aspcud", otherwise=FailureClass.CHROOT)
+
+    async def _run(
+        self, sandbox: Sandbox, argv: Sequence[str], doing: str, steps: Steps, *, network: bool = False
+    ) -> str:
+        result = await steps.run(sandbox, argv, env=self._environment, network=network, quiet=not network, check=False)
+        output = result.output.decode("utf-8", "replace")
+        if result.returncode == 0:
+            return output
+        steps.log(result.output)
+        if _NOTHING in output:
+            raise failure(
+                FailureClass.DEPENDENCY_WAIT,
+                ErrorCode.DEPENDENCY_WAIT,
+                "aspcud finds no set of packages that meets the build dependencies",
+                hint="deb-mock explain says why; build or add what is missing",
+                missing=list(apt_output.unmet_relations(output)),
+            )
+        raise apt_output.explain(output, doing=doing, otherwise=FailureClass.CHROOT)
+
+
+def exact_arguments(answer: Answer) -> tuple[str, ...]:
+    """What to tell apt-get so that it does what was chosen: NAME:ARCH=VERSION, and NAME- to remove.
+
+    Files are named as apt writes them: NAME_VERSION_ARCH.deb, with `%3a` for `:`.
+    """
+    words = list(_EXACTLY)
+    for name, _, _ in answer.files:
+        package, version, architecture = unquote(name).removesuffix(".deb").split("_")
+        words.append(f"{package}={version}" if architecture == "all" else f"{package}:{architecture}={version}")
+    return (*words, *(f"{name}-" for name in answer.removed))
