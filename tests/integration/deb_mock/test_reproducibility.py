@@ -1,0 +1,126 @@
+"""Two builds of one source compared, and builds repeated from their .buildinfo, with real tools of the suite."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from debian.deb822 import Deb822
+from tests.integration.deb_mock.conftest import native_architecture, what_is_left
+from tests.integration.deb_mock.dh_source import make_dh_source
+
+from deb_mock.host_apt import host_codename
+from deb_mock.model import ArtifactKind, BuildRequest
+from deb_mock.reproducibility.buildinfo import read_buildinfo
+from deb_mock.reproducibility.check import ReproducibilityCheck
+from deb_mock.reproducibility.rebuild import RebuildRequest, Rebuilds
+from deb_mock.reproducibility.variations import VARIATIONS
+from deborch_shared.errors import DeborchError
+
+SHOWS_ITS_SURROUNDINGS = "mkdir -p debian/out/usr/share/tiny\nhostname > debian/out/usr/share/tiny/host"
+
+
+@pytest.fixture
+def small(tmp_path):
+    (tmp_path / "source").mkdir()
+    return BuildRequest(
+        build_id="small",
+        dsc=make_dh_source(tmp_path / "source"),
+        source_dir=tmp_path / "source",
+        suite=host_codename(),
+        architecture=native_architecture(),
+        result_dir=tmp_path / "results",
+        parallel=2,
+    )
+
+
+def rebuild_of(result, request, tmp_path):
+    info = next(artifact.path for artifact in result.artifacts if artifact.kind is ArtifactKind.BUILDINFO)
+    return RebuildRequest(
+        rebuild_id="again",
+        info=read_buildinfo(info),
+        near=info.parent,
+        dsc=request.dsc,
+        suite=request.suite,
+        result_dir=tmp_path / "again",
+        failed_dir=tmp_path / "again_failed",
+    )
+
+
+async def test_a_debhelper_package_is_bit_identical_in_every_surrounding_and_from_its_buildinfo(
+    engine, small, log, config, tmp_path
+):
+    checks = ReproducibilityCheck(engine, in_memory=True)
+    result = await checks.run(small, "all", on_log=log.extend)
+    assert [file.name for file in result.files] == [
+        f"small-dbgsym_1.0_{small.architecture}.deb",
+        f"small_1.0_{small.architecture}.deb",
+    ]
+    assert result.is_reproducible, result.files
+    assert {name for name, _, _ in result.varied} | set(result.left_out) == {each.name for each in VARIATIONS}
+    assert {"time", "locale", "build-path", "user", "umask"} <= {name for name, _, _ in result.varied}
+    environments = [
+        json.loads(path.read_text())["environment"] for path in sorted(small.result_dir.glob("*/*.report.json"))
+    ]
+    assert [each["TZ"] for each in environments] == ["UTC", "XST-14"]
+    assert what_is_left(config.state_dir) == []
+
+    [info] = (small.result_dir / "first").glob("*.buildinfo")
+    fields = Deb822(info.read_text())
+    assert fields["Build-Path"] == "/build/small-1.0"
+    assert 'SOURCE_DATE_EPOCH="1767225600"' in fields["Environment"]
+    again = RebuildRequest(
+        rebuild_id="again",
+        info=read_buildinfo(info),
+        near=info.parent,
+        dsc=small.dsc,
+        suite=small.suite,
+        result_dir=tmp_path / "again",
+        failed_dir=tmp_path / "again_failed",
+    )
+    rebuilt = await Rebuilds(engine).run(again, on_log=log.extend)
+    rebuilt.require_reproducible()
+    assert rebuilt.missing_versions == ()
+    assert [file.second_sha256 for file in rebuilt.files] == [file.first_sha256 for file in result.files]
+
+
+async def test_what_differs_is_shown_on_a_page_of_diffoscope(engine, request_for, log, config):
+    request = replace(request_for(SHOWS_ITS_SURROUNDINGS), failed_dir=None)
+    result = await ReproducibilityCheck(engine, in_memory=True).run(request, "hostname", on_log=log.extend)
+    assert not result.is_reproducible
+    assert result.page is not None, result.note
+    assert "usr/share/tiny/host" in result.page.read_text()
+    text = result.page.with_suffix(".txt").read_text()
+    assert "-buildroot" in text
+    assert "+another-host" in text
+    with pytest.raises(DeborchError) as caught:
+        result.require_reproducible()
+    assert caught.value.fields["failure_class"] == "unreproducible"
+    assert json.loads((request.result_dir / "check.json").read_text())["is_reproducible"] is False
+    assert what_is_left(config.state_dir) == []
+
+
+async def test_versions_that_cannot_be_had_are_named_and_another_is_taken_only_if_asked_for(
+    engine, request_for, log, tmp_path
+):
+    request = request_for()
+    built = await engine.build(request, on_log=log.extend)
+    again = rebuild_of(built, request, tmp_path)
+    old = tuple(replace(each, version="0.1-ancient") if each.name == "make" else each for each in again.info.installed)
+    again = replace(again, info=replace(again.info, installed=old))
+    with pytest.raises(DeborchError) as caught:
+        await Rebuilds(engine).run(again, on_log=log.extend)
+    assert caught.value.fields["missing"] == ["make=0.1-ancient"]
+    assert caught.value.fields["failure_class"] == "dep-wait"
+    result = await Rebuilds(engine).run(replace(again, or_nearest=True), on_log=log.extend)
+    assert result.missing_versions == ("make=0.1-ancient",)
+    assert result.is_reproducible
+
+
+async def test_another_source_than_the_one_of_the_buildinfo_is_refused(engine, request_for, log, tmp_path):
+    request = request_for()
+    built = await engine.build(request, on_log=log.extend)
+    again = rebuild_of(built, request, tmp_path)
+    other = replace(again, info=replace(again.info, source_version="2.0", version="2.0"))
+    with pytest.raises(DeborchError) as caught:
+        await Rebuilds(engine).run(other, on_log=log.extend)
+    assert "tiny 1.0, and the .buildinfo is of tiny 2.0" in caught.value.message
