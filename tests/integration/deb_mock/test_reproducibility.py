@@ -99,7 +99,7 @@ async def test_what_differs_is_shown_on_a_page_of_diffoscope(engine, request_for
     assert what_is_left(config.state_dir) == []
 
 
-async def test_versions_that_cannot_be_had_are_named_and_another_is_taken_only_if_asked_for(
+async def test_another_source_or_version_than_in_the_buildinfo_is_named_and_taken_only_if_asked_for(
     engine, request_for, log, tmp_path
 ):
     request = request_for()
@@ -114,13 +114,3 @@ async def test_versions_that_cannot_be_had_are_named_and_another_is_taken_only_i
     result = await Rebuilds(engine).run(replace(again, or_nearest=True), on_log=log.extend)
     assert result.missing_versions == ("make=0.1-ancient",)
     assert result.is_reproducible
-
-
-async def test_another_source_than_the_one_of_the_buildinfo_is_refused(engine, request_for, log, tmp_path):
-    request = request_for()
-    built = await engine.build(request, on_log=log.extend)
-    again = rebuild_of(built, request, tmp_path)
-    other = replace(again, info=replace(again.info, source_version="2.0", version="2.0"))
-    with pytest.raises(DeborchError) as caught:
-        await Rebuilds(engine).run(other, on_log=log.extend)
-    assert "tiny 1.0, and the .buildinfo is of tiny 2.0" in caught.value.message
