@@ -55,8 +55,8 @@ class BuildPlan:
         `binary-only=yes` lets dpkg say in the packages which source they are from (deb-changelog(5)).
         """
         changed = self.request.changed_version
-        if changed is None:
-            return None
+        if changed is None or changed.entry:
+            return changed.entry if changed else None
         lines = []
         if changed.binnmu is not None:
             lines.append(f"Binary-only non-maintainer upload for {self.host_architecture}; no source changes.")

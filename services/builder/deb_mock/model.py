@@ -203,6 +203,8 @@ class ChangedVersion:
     """What else is added to the version."""
     text: str = ""
     """What changed, for the changelog."""
+    entry: str = ""
+    """The whole changelog entry, to repeat a build; empty: it is made of the rest."""
 
 
 @dataclass(frozen=True, slots=True)

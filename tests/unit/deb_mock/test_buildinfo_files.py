@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deb_mock.reproducibility.binary_only import changed_version
 from deb_mock.reproducibility.buildinfo import parse_buildinfo, read_buildinfo
 from deb_mock.reproducibility.comparison import compare
 from deb_mock.reproducibility.rebuild import snapshot_repository
@@ -86,6 +87,25 @@ def test_a_binnmu_keeps_the_version_of_its_source():
     )
     info = parse_buildinfo(text.encode())
     assert (info.source_version, info.version) == ("2.10-3", "2.10-3+b1")
+
+
+def test_a_binnmu_is_repeated_with_its_changelog_entry_word_for_word():
+    changes = (
+        "Binary-Only-Changes:\n hello (2.10-3+b1) sid; urgency=low, binary-only=yes\n .\n   * Rebuild for x\n .\n"
+        "  -- amd64 Build Daemon <buildd@example.org>  Mon, 26 Dec 2022 16:30:00 +0100\nBuild-Origin"
+    )
+    text = BUILDINFO.replace("Source: hello\n", "Source: hello (2.10-3)\n").replace(
+        "Version: 2.10-3", "Version: 2.10-3+b1"
+    )
+    changed = changed_version(parse_buildinfo(text.replace("Build-Origin", changes).encode()))
+    assert (changed.binnmu, changed.timestamp_s) == (1, 1672068600)
+    assert changed.entry == (
+        "hello (2.10-3+b1) sid; urgency=low, binary-only=yes\n\n  * Rebuild for x\n\n"
+        " -- amd64 Build Daemon <buildd@example.org>  Mon, 26 Dec 2022 16:30:00 +0100\n\n"
+    )
+    assert changed_version(parse_buildinfo(BUILDINFO.encode())) is None
+    with pytest.raises(DeborchError):
+        changed_version(parse_buildinfo(text.encode()))
 
 
 @pytest.mark.parametrize(

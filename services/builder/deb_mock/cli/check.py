@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deb_mock.arguments import understand
 from deb_mock.cli.build import Mode
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import (
@@ -23,7 +24,7 @@ from deb_mock.cli.options import (
     required_codename,
 )
 from deb_mock.cli.progress import Progress
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_tmpfs_bytes
+from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs, default_tmpfs_bytes
 from deb_mock.engine import Engine
 from deb_mock.model import BuildRequest
 from deb_mock.privileges import require_root
@@ -36,7 +37,7 @@ _VARY = f"What differs, such as -time,+locale. There are: {', '.join(variation.n
 
 @app.command(epilog=EPILOG)
 def check(  # noqa: PLR0917 - typer reads the parameters as options
-    dsc: Annotated[Path, typer.Argument(help="The .dsc; the files that it lists lie beside it.")],
+    source: Annotated[str, typer.Argument(help="A .dsc, a directory with debian/, or NAME[=VERSION] of the suite.")],
     vary: Annotated[str, typer.Option(help=_VARY)] = "all",
     suite: Annotated[str, typer.Option(help="Debian suite to build for; the host's own if not given.")] = "",
     arch: Annotated[str, typer.Option(help="Architecture; the host's own if not given.")] = "",
@@ -45,7 +46,9 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
     mode: Annotated[Mode, typer.Option(help="Architecture-dependent packages, independent ones, or both.")] = Mode.BOTH,
     profile: Annotated[list[str] | None, typer.Option(help="Build profile, such as nodoc.")] = None,
     build_option: Annotated[list[str] | None, typer.Option(help="Word for DEB_BUILD_OPTIONS, such as nocheck.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Parallel jobs.")] = os.cpu_count() or 1,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Parallel jobs; by processors and memory.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that each build may take.")] = 6 * 3600.0,
     mirror: Annotated[str | None, typer.Option(help="Debian archive; the host's apt sources say if not given.")] = None,
     tmpfs_mib: Annotated[int | None, typer.Option(min=0, help="Memory for the build's files; 0: on disk.")] = None,
@@ -59,21 +62,21 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
         engine_config(state_dir, cache_dir, mirror),
         tmpfs_bytes=default_tmpfs_bytes() if tmpfs_mib is None else (tmpfs_mib << 20) or None,
     )
-    results = (result_dir or Path(f"{dsc.stem}_check")).absolute()
+    results = (result_dir or Path(f"{_stem(source)}_check")).absolute()
 
     async def work() -> CheckResult:
         require_root()
         request = BuildRequest(
             build_id=f"check-{os.getpid()}",
-            dsc=dsc.absolute(),
-            source_dir=dsc.absolute().parent,
+            dsc=Path(),
+            source_dir=Path(),
             suite=suite or required_codename(),
             architecture=arch or await native_architecture(),
             result_dir=results,
             failed_dir=results.with_name(f"{results.name}_failed"),
             mode=mode.value,
             extra_sources=tuple(read_repository(path) for path in extra_repository or ()),
-            parallel=jobs,
+            parallel=jobs or default_jobs(),
             timeout_s=timeout,
             profiles=tuple(profile or ()),
             build_options=tuple(build_option or ()),
@@ -84,7 +87,12 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
             try:
                 await engine.recover()
                 result = await checks.run(
-                    request, vary, on_log=progress.on_log, on_stage=progress.on_stage, on_build=progress.on_part
+                    request,
+                    vary,
+                    understand(source),
+                    on_log=progress.on_log,
+                    on_stage=progress.on_stage,
+                    on_build=progress.on_part,
                 )
             finally:
                 await engine.close()
@@ -96,6 +104,11 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
     result = finish(work(), as_json=as_json)
     if as_json:
         print(json.dumps(asdict(result), default=str))  # noqa: T201
+
+
+def _stem(source: str) -> str:
+    """Names the directory of the results."""
+    return Path(source.partition("=")[0]).absolute().name.removesuffix(".dsc")
 
 
 def _show(result: CheckResult) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from deb_mock.arguments import SourceArgument
 from deb_mock.engine import Engine
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BuildRequest, BuildResult, LogSink, StageSink
+from deb_mock.ready_source import make_ready
 from deb_mock.reproducibility.comparison import ComparedFile, compare, packages_of
 from deb_mock.reproducibility.diffoscope import show_differences
 from deb_mock.reproducibility.variations import TOOLS, Chosen, Machine, choose
@@ -65,12 +67,15 @@ class ReproducibilityCheck:
         self,
         request: BuildRequest,
         wish: str,
+        source: SourceArgument | None = None,
         *,
         on_log: LogSink,
         on_stage: StageSink | None = None,
         on_build: Callable[[str], None] = lambda _: None,
     ) -> CheckResult:
         """Build `request` twice, into directories below its `result_dir`; `wish` is as in `variations.choose`.
+
+        With `source`, that is made ready first, below the same directory, and the request's `dsc` does not count.
 
         Raises:
             DeborchError: what a build raises; ALREADY_EXISTS if the result directory has something in it.
@@ -79,6 +84,10 @@ class ReproducibilityCheck:
         _make_free(directory)
         machine = await self._machine(request, on_log)
         chosen = choose(wish, machine)
+        if source is not None:
+            place = directory / "source"
+            dsc = await make_ready(self._engine, source, request, place, clean=True, on_log=on_log)
+            request = replace(request, dsc=dsc, source_dir=dsc.parent)
         results = []
         for name, surroundings in (
             ("first", request.surroundings),

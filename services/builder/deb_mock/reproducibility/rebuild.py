@@ -19,12 +19,13 @@ from deb_mock.model import (
     StageSink,
     Surroundings,
 )
+from deb_mock.ready_source import read_description
+from deb_mock.reproducibility.binary_only import changed_version
 from deb_mock.reproducibility.buildinfo import BuildInfo
 from deb_mock.reproducibility.check import unreproducible
 from deb_mock.reproducibility.comparison import ComparedFile, compare, packages_of
 from deb_mock.reproducibility.diffoscope import show_differences
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.sources import MAX_DSC_BYTES, parse_dsc
 from deborch_shared.versions import without_epoch
 
 _DESCRIPTION = "rebuild.json"
@@ -121,7 +122,6 @@ class Rebuilds:
             DeborchError: what a build raises; DEPENDENCY_WAIT with `missing` if versions cannot be had.
         """
         info = request.info
-        _check_supported(info)
         dsc = request.dsc or await self._source(request, on_log)
         _check_source(dsc, info)
         result = await self._engine.build(_build_request(request, dsc), on_log=on_log, on_stage=on_stage)
@@ -196,30 +196,15 @@ def _build_request(request: RebuildRequest, dsc: Path) -> BuildRequest:
         parallel=info.parallel,
         timeout_s=request.timeout_s,
         profiles=info.profiles,
+        changed_version=changed_version(info),
         components=request.components,
         exact=ExactSet(info.installed, request.or_nearest),
         surroundings=Surroundings(build_path=info.build_path, environment=info.environment),
     )
 
 
-def _check_supported(info: BuildInfo) -> None:
-    if info.version != info.source_version or info.changes:
-        raise failure(
-            FailureClass.POLICY,
-            ErrorCode.INVALID_INPUT,
-            f"the .buildinfo is of a binNMU ({info.version} of source {info.source_version}), which is not rebuilt yet",
-            hint="rebuild one whose binary packages have the version of their source",
-        )
-
-
 def _check_source(dsc: Path, info: BuildInfo) -> None:
-    try:
-        with dsc.open("rb") as source:
-            description = parse_dsc(source.read(MAX_DSC_BYTES + 1), file_name=dsc.name)
-    except OSError as error:
-        raise failure(
-            FailureClass.POLICY, ErrorCode.INVALID_SOURCE, f"{dsc}: {error.strerror}", hint="give the .dsc by --source"
-        ) from error
+    description = read_description(dsc)
     if (description.name, description.version) != (info.source, info.source_version):
         raise failure(
             FailureClass.POLICY,
