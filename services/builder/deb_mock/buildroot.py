@@ -7,12 +7,13 @@ from pathlib import Path
 
 from deb_mock.base_recipe import ids_tag
 from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.limits import narrowed
 from deb_mock.model import BUILD_UID, Base, EngineConfig, ExtraRepository, LogSink
 from deb_mock.repositories import WORKSPACE, file_repositories
 from deb_mock.scratch import ScratchChoice
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.box import open_sandbox
-from deborch_shared.sandbox.spec import IdRange, Lower, SandboxSpec
+from deborch_shared.sandbox.spec import IdRange, Limits, Lower, SandboxSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -66,6 +67,7 @@ class Buildroots:
         upper: Path | None = None,
         repositories: Sequence[ExtraRepository] = (),
         source: str | None = None,
+        limits: Limits | None = None,
     ) -> SandboxSpec:
         """A sandbox on `layers` (nearest first) and `base`, named after what it is for.
 
@@ -86,6 +88,7 @@ class Buildroots:
             workspace_uid=BUILD_UID,
             binds=tuple(file_repositories(repositories)),
             hostname="buildroot",
+            limits=narrowed(self._config.limits, limits),
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
-from deb_mock import build_ending, build_plan, fetch, profiles, surroundings
+from deb_mock import build_ending, build_plan, fetch, limits, profiles, surroundings
 from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
 from deb_mock.buildroot import Buildroots, check_name
@@ -32,6 +32,7 @@ from deb_mock.model import (
     FetchResult,
     LogSink,
     Recovered,
+    SampleSink,
     SignaturePolicy,
     Stage,
     StageSink,
@@ -111,7 +112,14 @@ class Engine:
             await self._buildroots.probe(base, on_log)
         return base
 
-    async def build(self, request: BuildRequest, *, on_log: LogSink, on_stage: StageSink | None = None) -> BuildResult:
+    async def build(
+        self,
+        request: BuildRequest,
+        *,
+        on_log: LogSink,
+        on_stage: StageSink | None = None,
+        on_sample: SampleSink | None = None,
+    ) -> BuildResult:
         """Build one source package; the result directory appears whole, or not at all.
 
         Cancelling the task that awaits this ends everything in the buildroot and removes it.
@@ -120,12 +128,18 @@ class Engine:
             DeborchError: with `failure_class`; for dep-wait also `missing`, the relations that cannot be satisfied.
         """
         require_root()
-        _check(request)
+        self._check(request)
         results = ResultDirectory(request.result_dir, merge=request.merge_results)
         log_path = results.unfinished.with_suffix(".log")
         async with self._working(request.build_id, results, (log_path,)):
             with log_path.open("xb", buffering=0) as log:
-                steps = Steps(_both(log.write, on_log), on_stage, request.log_limit_bytes)
+                steps = Steps(
+                    _both(log.write, on_log),
+                    on_stage,
+                    request.log_limit_bytes,
+                    log_idle_s=request.log_idle_s,
+                    on_sample=on_sample,
+                )
                 report = BuildReport(request)
                 async with build_ending.told(report, steps, log_path):
                     with _plain_failures():
@@ -183,7 +197,7 @@ class Engine:
             DeborchError: with `failure_class`, if that cannot be found out.
         """
         require_root()
-        _check(request)
+        self._check(request)
         steps = Steps(on_log, None)
         with _plain_failures():
             async with self._known(), _time_limit(request.timeout_s):
@@ -297,6 +311,21 @@ class Engine:
         with _plain_failures():
             return await self._garbage.scrub(kind, suite)
 
+    def _check(self, request: BuildRequest) -> None:
+        check_name(request.build_id)
+        surroundings.check(request.surroundings)
+        build_plan.check(request)
+        for repository in request.extra_sources:
+            check_repository(repository)
+        limits.check(limits.narrowed(self._config.limits, request.limits))
+        if request.network and not self._config.network_allowed:
+            raise failure(
+                FailureClass.POLICY,
+                ErrorCode.INVALID_INPUT,
+                "the build asks for the network, which the policy of this engine does not allow",
+                hint="allow the network for builds in the configuration, or build without it",
+            )
+
     @asynccontextmanager
     async def _working(self, name: str, results: ResultDirectory, files: tuple[Path, ...]) -> AsyncIterator[None]:
         """Around work that has results: owned on disk, with failures of our kind."""
@@ -399,14 +428,6 @@ class Engine:
                 above = await self._packages.with_tools(base, dependencies.layers, tools, steps)
             dependencies = Dependencies(above.layers, dependencies.cache)
         return dependencies
-
-
-def _check(request: BuildRequest) -> None:
-    check_name(request.build_id)
-    surroundings.check(request.surroundings)
-    build_plan.check(request)
-    for repository in request.extra_sources:
-        check_repository(repository)
 
 
 def _both(first: Callable[[bytes], object], second: LogSink) -> LogSink:

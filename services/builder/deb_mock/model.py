@@ -8,11 +8,14 @@ from typing import Literal
 
 from deb_mock.installed import ExactVersion, InstalledPackage
 from deborch_shared.ids import Sha256
-from deborch_shared.sandbox.spec import IdRange
+from deborch_shared.sandbox.spec import IdRange, Limits
+from deborch_shared.sandbox.usage import ResourceUse
 
 LogSink = Callable[[bytes], None]
 StageSink = Callable[["Stage", float], None]
 """Called when a stage begins, with the seconds since the build began."""
+SampleSink = Callable[["Stage", ResourceUse], None]
+"""Called once a second while a command runs, with what the stage has used so far."""
 BuildMode = Literal["any+all", "any", "all", "source", "full"]
 """dpkg-buildpackage's -b, -B, -A, -S and -F."""
 Resolver = Literal["apt", "aspcud"]
@@ -154,6 +157,10 @@ class EngineConfig:
     """Proxy variables (`http_proxy`, ...) for steps that use the network."""
     plugins: tuple[PluginSetting, ...] = ()
     """In the order in which they are called; of two of one name the later counts."""
+    limits: Limits | None = None
+    """Of each buildroot; None: by the machine's size, for one build at a time."""
+    network_allowed: bool = False
+    """Whether builds that ask for the network get it."""
 
     @property
     def sandboxes_dir(self) -> Path:
@@ -278,6 +285,12 @@ class BuildRequest:
     surroundings: Surroundings = field(default_factory=Surroundings)
     exact: ExactSet | None = None
     """If set, these are installed instead of what apt would choose for the build dependencies."""
+    limits: Limits | None = None
+    """Each that is given goes before the engine's."""
+    log_idle_s: float | None = None
+    """A command that writes nothing for longer is ended; None: it may be silent."""
+    network: bool = False
+    """Let the build see the host's network, if the engine's policy allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +311,7 @@ class StageTime:
     stage: Stage
     wall_s: float
     cpu_s: float
+    use: ResourceUse = field(default_factory=ResourceUse)
 
 
 @dataclass(frozen=True, slots=True)

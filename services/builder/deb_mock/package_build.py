@@ -8,7 +8,7 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from deb_mock import signatures, surroundings
+from deb_mock import limits, signatures, surroundings
 from deb_mock.build_plan import MODES_WITH_SOURCE, BuildPlan
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
@@ -63,7 +63,13 @@ class PackageBuilds:
         report.build_path = surroundings.build_path(package, request.surroundings)
         async with AsyncExitStack() as stack:
             with steps.stage(Stage.BUILDROOT), failures_are(FailureClass.CHROOT):
-                plain = self._buildroots.spec(request.build_id, base, layers=layers, source=package.description.name)
+                plain = self._buildroots.spec(
+                    request.build_id,
+                    base,
+                    layers=layers,
+                    source=package.description.name,
+                    limits=request.limits,
+                )
                 spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
                 stack.callback(self._remember_size, package.description.name, sandbox, spec)
@@ -83,7 +89,9 @@ class PackageBuilds:
             with steps.stage(Stage.BUILD):
                 await inside.before(Stage.BUILD)
                 command = hooks.build_command(surroundings.command(request))
-                await build.run(command, report.build_path, program="dpkg-buildpackage")
+                if request.network:
+                    steps.say("the network is allowed for this build")
+                await build.run(command, report.build_path, program="dpkg-buildpackage", network=request.network)
                 await inside.after(Stage.BUILD)
             with steps.stage(Stage.COLLECT):
                 may_link = self._buildroots.ids_are_mapped
@@ -123,8 +131,10 @@ class _Build:
         self._environment = environment
         self._workspace = workspace
 
-    async def run(self, argv: list[str], cwd: str, *, program: str = "") -> None:
-        result = await self._steps.run(self._sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, check=False)
+    async def run(self, argv: list[str], cwd: str, *, program: str = "", network: bool = False) -> None:
+        result = await self._steps.run(
+            self._sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, network=network, check=False
+        )
         if result.returncode != 0:
             raise _explained(self._sandbox, program or argv[0], result)
 
@@ -201,18 +211,13 @@ def _as_source_failure(package: SourcePackage) -> Iterator[None]:
 def _explained(sandbox: Sandbox, program: str, result: ProcessResult) -> DeborchError:
     free = os.fstatvfs(sandbox.workspace_fd)
     if free.f_bavail * free.f_frsize < _FULL_BELOW_BYTES or _NO_SPACE in result.output[-_TAIL_BYTES:]:
-        return failure(
-            FailureClass.CHROOT,
-            ErrorCode.DISK_FULL,
-            "the buildroot is full",
-            hint="give builds more memory for their files (tmpfs size), or let them use the disk (no tmpfs)",
-        )
+        return limits.full(sandbox.scratch_bytes)
     if result.returncode < 0:
         return failure(
             FailureClass.KILLED,
             ErrorCode.BUILD_FAILED,
             f"{program} was ended by signal {-result.returncode}",
-            hint="either the build killed its own process group, or the machine ran out of memory",
+            hint="either the build killed its own process group, or the machine as a whole ran out of memory",
             returncode=result.returncode,
         )
     return failure(

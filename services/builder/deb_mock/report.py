@@ -148,14 +148,19 @@ class BuildReport:
 def stages_as_dicts(times: Sequence[StageTime]) -> list[dict[str, Any]]:
     """Each stage with all that is known about its cost."""
     return [
-        {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(time).items()}
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in _flat(time).items()}
         for time in times
     ]
 
 
+def _flat(time: StageTime) -> dict[str, Any]:
+    flat = asdict(time)
+    use = flat.pop("use")
+    return {**flat, **use}
+
+
 def _costs(time: StageTime) -> str:
-    costs = asdict(time)
-    costs.pop("stage")
+    costs = {name: value for name, value in _flat(time).items() if name != "stage" and value}
     shown = (f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in costs.items())
     return ", ".join(shown)
 

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 
 from deb_mock import log_sections
 from deb_mock.failures import FailureClass, failure
+from deb_mock.limits import over_limit
 from deb_mock.log_sections import Section
-from deb_mock.model import LogSink, Stage, StageSink, StageTime
+from deb_mock.model import LogSink, SampleSink, Stage, StageSink, StageTime
+from deb_mock.watch import Watch
 from deborch_shared.errors import ErrorCode
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.box import Sandbox
+from deborch_shared.sandbox.usage import ResourceUse
 
 _NO_LIMIT = 1 << 62
 
@@ -18,13 +21,25 @@ _NO_LIMIT = 1 << 62
 class Steps:
     """Runs commands of one build and keeps account of them."""
 
-    def __init__(self, on_log: LogSink, on_stage: StageSink | None, log_limit_bytes: int = _NO_LIMIT) -> None:
+    def __init__(
+        self,
+        on_log: LogSink,
+        on_stage: StageSink | None,
+        log_limit_bytes: int = _NO_LIMIT,
+        *,
+        log_idle_s: float | None = None,
+        on_sample: SampleSink | None = None,
+    ) -> None:
         self._on_log = on_log
         self._on_stage = on_stage
+        self._on_sample = on_sample
         self._log_limit_bytes = log_limit_bytes
+        self._log_idle_s = log_idle_s
         self._logged_bytes = 0
         self._sections: list[tuple[str, int]] = []
         self._started_s = time.monotonic()
+        self._stage: Stage | None = None
+        self._use = ResourceUse()
         self._cpu_s = 0.0
         self.times: list[StageTime] = []
         self.failed_in: Stage | None = None
@@ -37,7 +52,8 @@ class Steps:
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
         """Everything within belongs to `stage`, and is a section of the log."""
-        begun_s, cpu_before_s = time.monotonic(), self._cpu_s
+        begun_s = time.monotonic()
+        self._stage, self._use, self._cpu_s = stage, ResourceUse(), 0.0
         if self._on_stage is not None:
             self._on_stage(stage, begun_s - self._started_s)
         self.section(log_sections.title_of(stage))
@@ -47,7 +63,7 @@ class Steps:
             self.failed_in = self.failed_in or stage
             raise
         finally:
-            self.times.append(StageTime(stage, time.monotonic() - begun_s, self._cpu_s - cpu_before_s))
+            self.times.append(StageTime(stage, time.monotonic() - begun_s, self._cpu_s, self._use))
 
     def section(self, title: str) -> None:
         """Begin a section of the log."""
@@ -103,18 +119,52 @@ class Steps:
         quiet: bool = False,
         check: bool = True,
     ) -> ProcessResult:
-        """Run `argv` in `sandbox`, its output into the log unless `quiet`."""
+        """Run `argv` in `sandbox`, its output into the log unless `quiet`.
+
+        Raises:
+            DeborchError: BUILD_FAILED of class killed-oom, killed-limit, log-idle or log-limit, also without `check`;
+                with it PROCESS_FAILED for an exit code that is not 0.
+        """
         if not quiet:
             self.log(f"$ {' '.join(argv)}\n".encode())
-        result = await sandbox.run(
-            argv,
-            uid=uid,
-            cwd=cwd,
-            env=env,
-            network=network,
-            on_output=None if quiet else self.log,
-            max_output_bytes=_NO_LIMIT,
-            check=check,
-        )
-        self._cpu_s += result.cpu_s
+        with sandbox.meter() as meter:
+            watch = Watch(
+                argv[0],
+                meter,
+                sandbox.limits,
+                idle_s=None if quiet else self._log_idle_s,
+                on_sample=self._sampled if self._on_sample is not None else None,
+            )
+
+            def on_output(chunk: bytes) -> None:
+                watch.heard()
+                self.log(chunk)
+
+            try:
+                async with watch.over():
+                    result = await sandbox.run(
+                        argv,
+                        uid=uid,
+                        cwd=cwd,
+                        env=env,
+                        network=network,
+                        on_output=None if quiet else on_output,
+                        max_output_bytes=_NO_LIMIT,
+                        check=False,
+                    )
+            finally:
+                use = meter.read()
+                self._use = self._use.then(use)
+                self._cpu_s += use.cpu_s or 0.0
+        self._cpu_s += result.cpu_s if use.cpu_s is None else 0.0
+        if result.returncode != 0:
+            limited = over_limit(argv[0], use, sandbox.limits)
+            if limited is not None:
+                raise limited
+            if check:
+                raise result.failure(argv)
         return result
+
+    def _sampled(self, use: ResourceUse) -> None:
+        if self._on_sample is not None and self._stage is not None:
+            self._on_sample(self._stage, self._use.then(use))

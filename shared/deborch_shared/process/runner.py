@@ -53,6 +53,10 @@ class ProcessResult:
     cpu_s: float
     """User and system time of the program and of those of its descendants that were waited for."""
 
+    def failure(self, argv: Sequence[str]) -> DeborchError:
+        """The error that `check` raises for it."""
+        return _exit_failure(argv, self.returncode, self.output)
+
 
 @dataclass(slots=True)
 class _Output:

@@ -11,10 +11,13 @@ from typing import Any
 
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, follow, readable
+from deborch_shared.sandbox.cgroups.group import ControlGroup
+from deborch_shared.sandbox.cgroups.hierarchies import find
 from deborch_shared.sandbox.keeper_link import KeeperLink
 from deborch_shared.sandbox.record import ProcessIdentity, Record, claim, remove
-from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, SandboxSpec, work_directory
+from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, Limits, SandboxSpec, work_directory
 from deborch_shared.sandbox.terminal import UserTerminal
+from deborch_shared.sandbox.usage import Meter
 
 _DEFAULT_KEPT_BYTES = 4 << 20
 
@@ -83,9 +86,10 @@ def _not_run(program: str, outcome: Mapping[str, Any]) -> DeborchError:
 class Sandbox:
     """An assembled root in which commands run, each in namespaces of its own."""
 
-    def __init__(self, link: KeeperLink, spec: SandboxSpec) -> None:
+    def __init__(self, link: KeeperLink, spec: SandboxSpec, group: ControlGroup) -> None:
         self._link = link
         self._spec = spec
+        self._group = group
         self._kept_as: Path | None = None
 
     def keep_changes_as(self, path: Path) -> None:
@@ -112,6 +116,25 @@ class Sandbox:
     @property
     def keeper_pid(self) -> int:
         return self._link.pid
+
+    @property
+    def limits(self) -> Limits:
+        return self._spec.limits
+
+    @property
+    def scratch_bytes(self) -> int | None:
+        """Size of the tmpfs for workspace and changes; None: they are on a disk."""
+        return self._spec.scratch_bytes
+
+    def meter(self) -> Meter:
+        """Count what everything in this sandbox uses from now on. One at a time: a new one starts the peak anew."""
+        return Meter(self._group, self._scratch_bytes)
+
+    def _scratch_bytes(self) -> int | None:
+        if self._spec.scratch_bytes is None:
+            return None
+        usage = os.fstatvfs(self.workspace_fd)
+        return (usage.f_blocks - usage.f_bfree) * usage.f_frsize
 
     async def run(
         self,
@@ -208,14 +231,16 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
     """
     message = spec.to_message()
     state_dir = spec.directory.parent
-    entry = _claim(spec)
+    group = ControlGroup(spec.directory.name, spec.limits, find())
+    entry = _claim(spec, group)
     try:
+        _create(group, spec.directory)
         link = KeeperLink(spec.directory / "keeper.log")
-        sandbox = Sandbox(link, spec)
+        sandbox = Sandbox(link, spec, group)
         try:
             entry = replace(entry, keeper=_identity(link.pid))
             entry.write(state_dir)
-            await link.open(message)
+            await _open(link, group, message)
             yield sandbox
         finally:
             await link.close()
@@ -224,7 +249,40 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
         await remove(state_dir, replace(entry, keeper=None))
 
 
-def _claim(spec: SandboxSpec) -> Record:
+async def _open(link: KeeperLink, group: ControlGroup, message: Mapping[str, Any]) -> None:
+    """Assemble the root; meanwhile the keeper, and so what it will fork, moves into the group."""
+    joining = asyncio.create_task(asyncio.to_thread(_join, group, link.pid))
+    try:
+        await link.open(message)
+    except BaseException:
+        await asyncio.gather(joining, return_exceptions=True)
+        raise
+    await joining
+
+
+def _create(group: ControlGroup, directory: Path) -> None:
+    try:
+        group.create(directory.stat().st_dev)
+    except OSError as error:
+        raise _group_failure(error) from error
+
+
+def _join(group: ControlGroup, pid: int) -> None:
+    try:
+        group.add(pid)
+    except OSError as error:
+        raise _group_failure(error) from error
+
+
+def _group_failure(error: OSError) -> DeborchError:
+    return DeborchError(
+        ErrorCode.SANDBOX_FAILED,
+        f"the control group cannot be made: {error}",
+        hint="the message names the limit or the file that the kernel refused",
+    )
+
+
+def _claim(spec: SandboxSpec, group: ControlGroup) -> Record:
     """Record the sandbox, then make its directory."""
     if spec.directory.exists():
         raise DeborchError(
@@ -235,7 +293,7 @@ def _claim(spec: SandboxSpec) -> Record:
     paths = [spec.directory]
     if spec.upper is not None:
         paths += [work_directory(spec.upper), *(() if spec.persistent else (spec.upper,))]
-    entry = claim(spec.directory.parent, spec.directory.name, paths)
+    entry = claim(spec.directory.parent, spec.directory.name, paths, group.paths)
     spec.directory.mkdir(mode=0o700)
     return entry
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deborch_shared import process
+from deborch_shared.sandbox.cgroups.group import remove_groups
 
 _SUFFIX = ".sandbox.json"
 _KEEPER_ENDS_WITHIN_S = 10.0
@@ -54,6 +55,8 @@ class Record:
     keeper: ProcessIdentity | None
     paths: tuple[str, ...]
     """Everything to remove once the owner is dead."""
+    groups: tuple[str, ...] = ()
+    """Its control groups, removed with whatever still runs in them."""
 
     def write(self, state_dir: Path) -> None:
         temporary = state_dir / f".{self.name}.{os.getpid()}.new"
@@ -69,6 +72,7 @@ class Record:
             ProcessIdentity(**content["owner"]),
             ProcessIdentity(**keeper) if keeper else None,
             tuple(content["paths"]),
+            tuple(content.get("groups", ())),
         )
 
 
@@ -81,10 +85,11 @@ def records(state_dir: Path) -> list[Record]:
     return found
 
 
-def claim(state_dir: Path, name: str, paths: Iterable[Path]) -> Record:
-    """Record that this process owns `paths`. To be called before they are made."""
+def claim(state_dir: Path, name: str, paths: Iterable[Path], groups: Iterable[Path] = ()) -> Record:
+    """Record that this process owns `paths` and control groups. To be called before they are made."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    entry = Record(name, ProcessIdentity.of(os.getpid()), None, tuple(str(path) for path in paths))
+    owner = ProcessIdentity.of(os.getpid())
+    entry = Record(name, owner, None, tuple(map(str, paths)), tuple(map(str, groups)))
     entry.write(state_dir)
     return entry
 
@@ -100,9 +105,10 @@ async def owned(state_dir: Path, name: str, paths: Iterable[Path]) -> AsyncItera
 
 
 async def remove(state_dir: Path, record: Record) -> None:
-    """End the keeper if it still runs, remove the directories, then the record. Can be repeated."""
+    """End the keeper and what is in its groups, remove the directories, then the record. Can be repeated."""
     if record.keeper is not None:
         await _end(record.keeper)
+    await remove_groups(Path(path) for path in record.groups)
     await remove_trees(Path(path) for path in record.paths)
     record_path(state_dir, record.name).unlink(missing_ok=True)
 

@@ -48,6 +48,21 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What everything in one sandbox may use together. None: no limit. Each needs a controller of cgroups."""
+
+    memory_bytes: int | None = None
+    """With the files that are in tmpfs; nothing of it goes to swap."""
+    cpus: float | None = None
+    """CPU seconds in a second."""
+    pids: int | None = None
+    """Processes and threads."""
+    read_bytes_per_s: int | None = None
+    """From the disk of the sandbox, past what is cached."""
+    write_bytes_per_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """One sandbox. All paths are absolute and free of the characters that overlayfs gives a meaning to."""
 
@@ -68,6 +83,9 @@ class SandboxSpec:
     workspace_uid: int = 0
     binds: tuple[Bind, ...] = ()
     hostname: str = "sandbox"
+    limits: Limits = Limits()
+    no_sync: bool = False
+    """fsync(2) and its family do nothing and succeed: for files that are thrown away or copied out after."""
 
     def to_message(self) -> dict[str, Any]:
         """The form that the keeper reads.
@@ -90,6 +108,7 @@ class SandboxSpec:
                 {"source": str(bind.source), "target": bind.target, "read_only": bind.read_only} for bind in self.binds
             ],
             "hostname": self.hostname,
+            "no_sync": self.no_sync,
         }
 
 

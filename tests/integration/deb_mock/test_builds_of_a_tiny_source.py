@@ -120,12 +120,6 @@ async def test_too_long_a_log_ends_the_build(engine, request_for, log):
     assert len(log) < 3_000_000
 
 
-async def test_a_full_disk_says_so(engine, request_for, log):
-    error = await fails(engine, request_for("head -c 400M /dev/zero > big"), log)
-    assert error.code is ErrorCode.DISK_FULL
-    assert error.temporary
-
-
 async def test_missing_build_dependencies_are_named(engine, request_for, log):
     depends = "no-such-package-a, debhelper (>= 9999), no-such-package-b [linux-any], make"
     error = await fails(engine, request_for(build_depends=depends), log)

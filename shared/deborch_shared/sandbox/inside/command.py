@@ -47,6 +47,8 @@ _MAX_PROCESSES = 16_384
 """Of one user at a time; what is parallel by the hundred stays far below. Bounds a fork bomb, gives no fair share."""
 _TIOCSPTLCK, _TIOCGPTPEER = 0x4004_5431, 0x5441
 """asm-generic/ioctls.h: unlock a pseudo-terminal; open its other end without a path."""
+_OOM_SCORE = "/proc/self/oom_score_adj"
+_SPARED = "-1000"
 _SETUP_FAILED = 125
 _EXEC_FAILED = 127
 
@@ -85,6 +87,17 @@ def start(
     return guard, report_read
 
 
+def spare_from_oom() -> None:
+    """The keeper is in the group that it watches: let the kernel end a command there before it. Needs root."""
+    with contextlib.suppress(OSError), open(_OOM_SCORE, "w", encoding="ascii") as target:
+        target.write(_SPARED)
+
+
+def _oom_like_others() -> None:
+    with contextlib.suppress(OSError), open(_OOM_SCORE, "w", encoding="ascii") as target:
+        target.write("0")
+
+
 def _in_child(job: _Job, body: Callable[[], NoReturn]) -> NoReturn:
     """Run `body` in a forked process, which must never return into the keeper's code."""
     try:
@@ -105,6 +118,7 @@ def _guard(job: _Job, keeper: int) -> NoReturn:
     if os.getppid() != keeper:
         os._exit(_SETUP_FAILED)
     _close_all_but(job.output, job.report, job.user_namespace, job.stdin)
+    _oom_like_others()
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
     flags |= syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     if not job.request["network"]:

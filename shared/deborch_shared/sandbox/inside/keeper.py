@@ -195,6 +195,7 @@ def main() -> None:
     if spec is None:
         return
     try:
+        command.spare_from_oom()
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.make_mounts_private()
         keeper = Keeper(owner, spec)

@@ -1,0 +1,105 @@
+"""What one build may use, and what to say when it wanted more."""
+
+import os
+from dataclasses import fields, replace
+from functools import cache
+
+from deb_mock.failures import FailureClass, failure
+from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.sandbox.spec import Limits
+from deborch_shared.sandbox.usage import ResourceUse
+
+_RESERVE_BYTES = 1 << 30
+_RESERVE_SHARE = 10
+_MOST_PIDS = 16_384
+_PIDS_AT_LEAST = 2_048
+_PIDS_FOR_A_CPU = 1_024
+
+
+@cache
+def machine_limits() -> Limits:
+    """Bounds that no sane build meets, but that keep the machine usable: for one build at a time."""
+    return limits_for(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), os.cpu_count() or 1)
+
+
+def limits_for(memory_bytes: int, cpus: int) -> Limits:
+    """All memory but a tenth (at most a quarter, at least 1 GiB if that is less), and threads by the CPUs."""
+    reserve = min(max(_RESERVE_BYTES, memory_bytes // _RESERVE_SHARE), memory_bytes // 4)
+    return Limits(memory_bytes - reserve, pids=min(_MOST_PIDS, _PIDS_AT_LEAST + cpus * _PIDS_FOR_A_CPU))
+
+
+def narrowed(configured: Limits | None, asked: Limits | None) -> Limits:
+    """The limits of one build: what it asks for, else what is configured (None: by the machine's size)."""
+    limits = machine_limits() if configured is None else configured
+    if asked is None:
+        return limits
+    given = {field.name: getattr(asked, field.name) for field in fields(asked)}
+    return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+def check(limits: Limits) -> None:
+    """Refuse limits that nothing can run in.
+
+    Raises:
+        DeborchError: INVALID_INPUT
+    """
+    for field in fields(limits):
+        value = getattr(limits, field.name)
+        if value is not None and value <= 0:
+            raise failure(
+                FailureClass.POLICY,
+                ErrorCode.INVALID_INPUT,
+                f"the limit {field.name} must be above 0, not {value}",
+                hint="leave it out for no limit of its own",
+            )
+
+
+def over_limit(program: str, use: ResourceUse, limits: Limits) -> DeborchError | None:
+    """Why a command that failed did, if it had met a limit."""
+    if use.oom_kills:
+        return failure(
+            FailureClass.KILLED_OOM,
+            ErrorCode.BUILD_FAILED,
+            f"{program} failed: {use.oom_kills} of its processes were ended, because the build had used up its "
+            f"{_shown(limits.memory_bytes)} of memory",
+            hint="raise the memory limit, lower the number of parallel jobs, or let files go to the disk (no tmpfs)",
+            limit="memory",
+            memory_peak_bytes=use.memory_peak_bytes,
+        )
+    if use.forks_refused:
+        return too_many_processes(program, limits)
+    return None
+
+
+def too_many_processes(program: str, limits: Limits) -> DeborchError:
+    return failure(
+        FailureClass.KILLED_LIMIT,
+        ErrorCode.BUILD_FAILED,
+        f"{program} failed: the build had {limits.pids} processes and threads, and was not given more",
+        hint="find what starts so many of them, or raise the limit of processes",
+        limit="pids",
+    )
+
+
+def full(size_bytes: int | None) -> DeborchError:
+    """The files of the build took all space that it was given, or all that there was."""
+    if size_bytes is None:
+        return failure(
+            FailureClass.CHROOT,
+            ErrorCode.DISK_FULL,
+            "the disk that the buildroot is on is full",
+            hint="free space there, or give builds memory for their files (tmpfs size)",
+        )
+    return failure(
+        FailureClass.KILLED_LIMIT,
+        ErrorCode.BUILD_FAILED,
+        f"the build had filled the {_shown(size_bytes)} that it may have for its files",
+        hint="give builds more memory for their files (tmpfs size), or let them use the disk (no tmpfs)",
+        limit="disk",
+    )
+
+
+def _shown(size_bytes: int | None) -> str:
+    if size_bytes is None:
+        return "share"
+    return f"{size_bytes / (1 << 30):.1f} GiB" if size_bytes >= 1 << 30 else f"{size_bytes / (1 << 20):.0f} MiB"
