@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from deb_mock import foreign, locks
@@ -21,22 +22,24 @@ from deb_mock.base_index import (
     half_made_name,
     read_bases,
     suite_and_architecture,
+    tree_contents,
     tree_size_bytes,
     write_description,
 )
-from deb_mock.base_making import announce, run_mmdebstrap, tool_versions
+from deb_mock.base_making import announce, run_mmdebstrap
 from deb_mock.base_recipe import BaseRecipe
 from deb_mock.base_refresh import BaseRefresher
 from deb_mock.bootstrap import Bootstrapper, needs_bootstrap
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure
-from deb_mock.host_apt import HostApt, read_host_apt
+from deb_mock.host_apt import HostApt
+from deb_mock.host_facts import host_facts
 from deb_mock.model import MAIN_ONLY, Base, EngineConfig, LogSink
 from deb_mock.release import Checked, current_state, listed_state, release_url
-from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.sandbox.record import remove_trees
+from deborch_shared.sandbox.record import boot_id, remove_trees
 
+_HOST_FACTS = "host.json"
 MakeTree = Callable[[BaseRecipe, Path, LogSink], Awaitable[None]]
 """Makes a base's files from nothing, at the given path."""
 
@@ -70,7 +73,7 @@ class BaseStore:
                 reached, INVALID_SETTING if there is no archive to use, INVALID_INPUT for another architecture.
         """
         recipe, host = await self._recipe(suite, architecture, components)
-        known = self._newest(recipe)
+        known = await self._newest_whole(recipe, on_log)
         if known is not None and not check and not self._is_due(recipe):
             return known
         lock = self._lock(f"{suite}-{architecture}")
@@ -79,7 +82,7 @@ class BaseStore:
                 return await self._brought_up_to_date(recipe, host, known, on_log) if free else known
         waiting = f"deb-mock: another process makes the base of {suite} {architecture}; waiting for it\n".encode()
         async with locks.exclusive(lock, on_wait=lambda: on_log(waiting)):
-            known = self._newest(recipe)
+            known = await self._newest_whole(recipe, on_log)
             if known is None:
                 return await self._make(recipe, host, on_log)
             if check or self._is_due(recipe):
@@ -87,7 +90,8 @@ class BaseStore:
             return known
 
     async def _recipe(self, suite: str, architecture: str, components: tuple[str, ...]) -> tuple[BaseRecipe, HostApt]:
-        _, host, versions = await asyncio.gather(_check_architecture(architecture), read_host_apt(), tool_versions())
+        facts, host = await host_facts(self._config.cache_dir / _HOST_FACTS)
+        await asyncio.to_thread(foreign.require, architecture, facts.architecture)
         recipe = BaseRecipe(
             suite=suite,
             architecture=architecture,
@@ -95,8 +99,8 @@ class BaseStore:
             components=components,
             settings=host.settings,
             keyring=self._config.keyring,
-            mmdebstrap=versions["mmdebstrap"],
-            bootstrapped=needs_bootstrap(suite, versions, self._config.bootstrap),
+            mmdebstrap=facts.versions["mmdebstrap"],
+            bootstrapped=needs_bootstrap(suite, facts.versions, self._config.bootstrap),
         )
         return recipe, host
 
@@ -161,6 +165,19 @@ class BaseStore:
 
     def _generations(self, recipe: BaseRecipe) -> list[Base]:
         return [base for base in self.all() if base.recipe == recipe.digest()]
+
+    async def _newest_whole(self, recipe: BaseRecipe, on_log: LogSink) -> Base | None:
+        """As `_newest`. After a restart of the machine a base is looked through once: what was written shortly before
+        a power cut may be there by name only. One that lacks something is removed."""
+        while (base := self._newest(recipe)) is not None and base.boot_id != boot_id():
+            found = await asyncio.to_thread(tree_contents, base.root)
+            if found == (base.count, base.length_bytes):
+                write_description(replace(base, boot_id=boot_id()), base.directory)
+                return base
+            on_log(f"deb-mock: the base {base.name} is damaged; it is made anew\n".encode())
+            if not await self.remove(base):
+                return base
+        return base
 
     def _newest(self, recipe: BaseRecipe) -> Base | None:
         """The generation of the state that the archive was last seen in, or else the newest."""
@@ -254,11 +271,12 @@ class BaseStore:
     async def _complete(
         self, recipe: BaseRecipe, unfinished: Path, on_log: LogSink, *, like: Base | None = None
     ) -> Base:
-        """Name the base after what is in it, make it durable, and have it appear at once."""
+        """Name the base after what is in it, and have it appear at once."""
         made_at_s = time.time()
         release = await asyncio.to_thread(listed_state, unfinished / "root")
         name = base_name(recipe, release, made_at_s)
-        size_bytes = await asyncio.to_thread(tree_size_bytes, unfinished)
+        size_bytes = await asyncio.to_thread(tree_size_bytes, unfinished / "root")
+        count, length_bytes = await asyncio.to_thread(tree_contents, unfinished / "root")
         base = Base(
             name=name,
             suite=recipe.suite,
@@ -272,13 +290,15 @@ class BaseStore:
             tree_made_at_s=like.tree_made_at_s if like else made_at_s,
             bootstrapped=recipe.bootstrapped,
             size_bytes=size_bytes,
+            count=count,
+            length_bytes=length_bytes,
+            boot_id=boot_id(),
         )
         existing = next((other for other in self.all() if other.name == name), None)
         await remove_trees((unfinished,) if existing else (base.directory,))
         if existing is not None:
             return existing
         write_description(base, unfinished)
-        await process.run(["sync", "--file-system", str(unfinished)], timeout_s=300)
         await asyncio.to_thread(unfinished.rename, base.directory)
         how = f"shares the files of {like.tree}" if like else "was made from nothing"
         on_log(f"deb-mock: base {name} is ready; it {how}\n".encode())
@@ -301,8 +321,3 @@ class BaseStore:
 
     def _checked(self, recipe: BaseRecipe) -> Path:
         return self._directory / f"{recipe.suite}-{recipe.architecture}-{recipe.digest()}.release"
-
-
-async def _check_architecture(architecture: str) -> None:
-    native = (await process.run(["dpkg", "--print-architecture"], timeout_s=30)).output.decode().strip()
-    await asyncio.to_thread(foreign.require, architecture, native)

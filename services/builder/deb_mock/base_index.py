@@ -36,9 +36,11 @@ def suite_and_architecture(half_made: str) -> str:
 
 
 def write_description(base: Base, directory: Path) -> None:
-    """To be called before the rename that makes the base visible."""
+    """Also before the rename that makes the base visible."""
     content = {name: value for name, value in asdict(base).items() if name not in ("name", "directory")}
-    (directory / DESCRIPTION).write_text(json.dumps(content))
+    temporary = directory / f".{DESCRIPTION}.{secrets.token_hex(4)}"
+    temporary.write_text(json.dumps(content))
+    temporary.rename(directory / DESCRIPTION)
 
 
 def read_bases(directory: Path) -> list[Base]:

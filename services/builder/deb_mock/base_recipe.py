@@ -11,9 +11,11 @@ from deb_mock.model import BUILD_UID, BUILD_USER, MAIN_ONLY
 from deborch_shared.sandbox.spec import IdRange
 
 _RECIPE_VERSION = 1
-_PACKAGES = ("fakeroot",)
-"""Beside build-essential and apt, which mmdebstrap's buildd variant brings: most packages still need fakeroot."""
+_PACKAGES = ("fakeroot", "passwd")
+"""Beside build-essential and apt, which mmdebstrap's buildd variant brings: most packages still need fakeroot, and the
+build user is made by passwd's programs, which newer versions of mmdebstrap leave out."""
 _HTTPS_PACKAGES = ("ca-certificates",)
+_BOOTSTRAP_PACKAGES = ("mmdebstrap", "mount", *_HTTPS_PACKAGES)
 _APT_SETTINGS = {
     "APT::Install-Recommends": "false",
     "Acquire::Languages": "none",
@@ -56,7 +58,8 @@ class BaseRecipe:
 
     def digest(self) -> str:
         """Names everything that makes a difference to the result, but for the state of the archive."""
-        inputs = [_RECIPE_VERSION, asdict(self), self.packages, _APT_SETTINGS, _CUSTOMIZE, _SKIPPED_STEPS]
+        tools = _BOOTSTRAP_PACKAGES if self.bootstrapped else ()
+        inputs = [_RECIPE_VERSION, asdict(self), self.packages, _APT_SETTINGS, _CUSTOMIZE, _SKIPPED_STEPS, tools]
         return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def source_lines(self) -> str:
@@ -75,7 +78,7 @@ class BaseRecipe:
             "--variant=apt",
             "--format=directory",
             f"--architectures={self.architecture}",
-            f"--include={','.join(('mmdebstrap', *_HTTPS_PACKAGES))}",
+            f"--include={','.join(_BOOTSTRAP_PACKAGES)}",
             *(f'--aptopt={name} "{value}"' for name, value in sorted(settings.items())),
             "--dpkgopt=force-unsafe-io",
             self.suite,

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 from deb_mock import apt_output
@@ -41,7 +42,8 @@ class BaseRefresher:
         """
         await self._buildroots.probe(base, on_log)
         with failures_are(FailureClass.CHROOT):
-            async with open_sandbox(self._buildroots.spec("refresh", base)) as sandbox:
+            on_disk = replace(self._buildroots.spec("refresh", base), scratch_bytes=None)
+            async with open_sandbox(on_disk) as sandbox:
                 await self._run(sandbox, ["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"], network=True)
                 changes = _CHANGES.findall(await self._run(sandbox, ["apt-get", "-s", "-q", "-y", "dist-upgrade"]))
                 if changes:

@@ -67,13 +67,15 @@ class HostApt:
         )
 
 
-async def read_host_apt(etc: Path = Path("/etc")) -> HostApt:
-    """Read sources in both formats, the codename, and the settings that matter elsewhere too.
+async def read_host_apt(etc: Path = Path("/etc"), *, settings: Mapping[str, str] | None = None) -> HostApt:
+    """Read sources in both formats, the codename, and, if they are not known, the settings that matter elsewhere too.
 
     Raises:
         DeborchError: INVALID_SETTING if the host has no apt.
     """
-    return HostApt(host_codename(etc), tuple(read_sources(etc / "apt")), carried_settings(await _dump()))
+    if settings is None:
+        settings = carried_settings(await _dump())
+    return HostApt(host_codename(etc), tuple(read_sources(etc / "apt")), settings)
 
 
 def host_codename(etc: Path = Path("/etc")) -> str:

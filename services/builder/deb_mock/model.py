@@ -423,6 +423,11 @@ class Base:
     bootstrapped: bool = False
     """Made by the suite's own apt and dpkg."""
     size_bytes: int = 0
+    count: int = 0
+    """Files and directories in it, and `length_bytes` of the files together."""
+    length_bytes: int = 0
+    boot_id: str = ""
+    """The start of the machine in which it was last seen whole."""
 
     @property
     def root(self) -> Path:
