@@ -81,6 +81,7 @@ class CheckOptions(PluginOptions):
     """Options that every check has."""
 
     gating: bool = Field(False, description="A failed check ends the build; otherwise it is only reported.")
+    packages: tuple[str, ...] = Field((), description="What else to install in the check's buildroot.")
 
 
 class Check(Plugin):

@@ -34,6 +34,8 @@ SHIPPED: Mapping[str, str] = MappingProxyType(
         "contents": "deb_mock.plugins.shipped.contents:Contents",
         "debdiff": "deb_mock.plugins.shipped.debdiff:Debdiff",
         "blhc": "deb_mock.plugins.shipped.blhc:Blhc",
+        "autopkgtest": "deb_mock.plugins.shipped.autopkgtest:Autopkgtest",
+        "piuparts": "deb_mock.plugins.shipped.piuparts:Piuparts",
         "sign": "deb_mock.plugins.shipped.sign:Sign",
         "sbom": "deb_mock.plugins.shipped.sbom:Sbom",
         "provenance": "deb_mock.plugins.shipped.provenance:Provenance",

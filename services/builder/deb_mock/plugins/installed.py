@@ -1,6 +1,7 @@
 """What is installed in a buildroot, as dpkg and the verified indices of apt know it."""
 
 from dataclasses import asdict, dataclass
+from weakref import WeakKeyDictionary
 
 from debian.deb822 import Deb822
 
@@ -36,6 +37,16 @@ class InstalledPackage:
     def as_dict(self) -> dict[str, str | None]:
         """For JSON."""
         return asdict(self)
+
+
+_first_looks: WeakKeyDictionary[Buildroot, tuple[InstalledPackage, ...]] = WeakKeyDictionary()
+
+
+async def packages_at_opening(buildroot: Buildroot) -> tuple[InstalledPackage, ...]:
+    """For the hook `buildroot_opened`: one look for all plug-ins that ask."""
+    if buildroot not in _first_looks:
+        _first_looks[buildroot] = await installed_packages(buildroot)
+    return _first_looks[buildroot]
 
 
 async def installed_packages(buildroot: Buildroot) -> tuple[InstalledPackage, ...]:

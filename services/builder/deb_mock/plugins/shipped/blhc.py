@@ -35,7 +35,7 @@ class Blhc(Check):
         options = ["--all"] if self.options.all_flags else []
         for pattern in self.options.ignore_lines:
             options += ["--ignore-line", pattern]
-        async with rooms.open(("blhc",)) as room:
+        async with rooms.open(("blhc", *self.options.packages)) as room:
             room.put("checked-log", log)
             command = ["blhc", "--debian", *options, f"{room.workspace}/checked-log"]
             done = await room.run(command, quiet=True, check=False)

@@ -64,7 +64,7 @@ class Contents(Check):
         """Look into each package."""
         packages = [each.name for each in results.artifacts if each.kind in {ArtifactKind.DEB, ArtifactKind.UDEB}]
         report, findings = [], list[_Finding]()
-        async with rooms.open() as room:
+        async with rooms.open(self.options.packages) as room:
             for name in packages:
                 listing = await room.run(["dpkg-deb", "-c", f"{room.workspace}/{name}"], quiet=True)
                 text = listing.output.decode("utf-8", "replace")
@@ -97,6 +97,7 @@ class Contents(Check):
         if build.source is None:
             return []
         directory = f"{room.workspace}/unpacked"
+        await room.run(["mkdir", "-p", directory], quiet=True)
         await room.run(["dpkg-deb", "-x", f"{room.workspace}/{name}", f"{directory}/{name}"], quiet=True)
         wanted = f"{room.workspace}/{build.source.name}-"
         found = await room.run(["grep", "-rlFe", wanted, f"{directory}/{name}"], quiet=True, check=False)

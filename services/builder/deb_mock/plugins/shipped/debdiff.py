@@ -62,7 +62,7 @@ class Debdiff(Check):
     async def check(self, build: BuildContext, results: Results, rooms: CheckRooms) -> CheckReport | None:
         """Compare package by package, so that a new binary package hides nothing."""
         new = {each.name.split("_")[0]: each.name for each in results.artifacts if each.kind is ArtifactKind.DEB}
-        async with rooms.open(("devscripts",)) as room:
+        async with rooms.open(("devscripts", *self.options.packages)) as room:
             if self.options.previous:
                 old = await asyncio.to_thread(self._given, room)
             else:

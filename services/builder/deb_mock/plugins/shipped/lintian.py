@@ -61,7 +61,7 @@ class Lintian(Check):
         names = [artifact.name for artifact in results.artifacts if artifact.kind is ArtifactKind.CHANGES]
         if self.options.source:
             names.append(build.request.dsc.name)
-        async with rooms.open(("lintian",), with_source=self.options.source) as room:
+        async with rooms.open(("lintian", *self.options.packages), with_source=self.options.source) as room:
             done = await room.run(
                 ["lintian", *self._arguments(), *names], cwd=room.workspace, env={"TMPDIR": room.workspace}, check=False
             )

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
-from deb_mock.plugins.installed import InstalledPackage, installed_packages
+from deb_mock.plugins.installed import InstalledPackage, installed_packages, packages_at_opening
 from deb_mock.plugins.naming import stem
 
 
@@ -33,7 +33,7 @@ class PackageState(Plugin):
     @hookimpl
     async def buildroot_opened(self, buildroot: Buildroot) -> None:
         """Look before anything of the source package has run."""
-        self._before = self._after = await installed_packages(buildroot)
+        self._before = self._after = await packages_at_opening(buildroot)
 
     @hookimpl
     async def after_build(self, buildroot: Buildroot) -> None:

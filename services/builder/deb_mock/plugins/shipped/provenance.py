@@ -11,7 +11,7 @@ from pydantic import Field
 
 from deb_mock.model import Artifact
 from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
-from deb_mock.plugins.installed import InstalledPackage, installed_packages
+from deb_mock.plugins.installed import InstalledPackage, packages_at_opening
 from deb_mock.plugins.naming import package_url, stem
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
@@ -44,7 +44,7 @@ class Provenance(Plugin):
     @hookimpl
     async def buildroot_opened(self, build: BuildContext, buildroot: Buildroot) -> None:
         """The inputs, before anything of them has run."""
-        self._installed = await installed_packages(buildroot)
+        self._installed = await packages_at_opening(buildroot)
         self._dsc_sha256 = hashlib.sha256(buildroot.take(build.request.dsc.name)).hexdigest()
 
     @hookimpl

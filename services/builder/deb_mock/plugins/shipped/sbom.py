@@ -12,7 +12,7 @@ from pydantic import Field
 
 from deb_mock.model import ArtifactKind
 from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
-from deb_mock.plugins.installed import InstalledPackage, installed_packages
+from deb_mock.plugins.installed import InstalledPackage, packages_at_opening
 from deb_mock.plugins.naming import package_url, stem
 from deborch_shared.sources import SourceDescription
 
@@ -44,7 +44,7 @@ class Sbom(Plugin):
     async def buildroot_opened(self, buildroot: Buildroot) -> None:
         """Before anything of the source package has run, so that it cannot lie."""
         if self.options.environment:
-            self._installed = await installed_packages(buildroot)
+            self._installed = await packages_at_opening(buildroot)
 
     @hookimpl
     def results_collected(self, build: BuildContext, results: Results) -> None:

@@ -38,9 +38,14 @@ class Sign(Plugin):
     options_model: ClassVar[type[PluginOptions]] = SignOptions
     options: SignOptions
 
+    def __init__(self, options: object) -> None:
+        super().__init__(options)
+        self._agent_was_there = True
+
     @hookimpl
     async def before_base(self) -> None:
         """Fail before the build, not after, if the key is not there."""
+        self._agent_was_there = await self._agent_answers()
         asked = await self._gpg(["--list-secret-keys", self.options.key], check=False)
         if asked.returncode != 0:
             raise failure(
@@ -57,14 +62,15 @@ class Sign(Plugin):
         if bad and (self.options.refuse_failed_checks or any(check.gating for check in checks if check.name in bad)):
             build.say(f"nothing is signed: {', '.join(bad)} failed")
             return
-        agent_was_there = await self._agent_answers()
-        try:
-            for suffix in _ORDER:
-                for artifact in [each for each in results.artifacts if each.name.endswith(suffix)]:
-                    await self._sign(build, results, artifact)
-        finally:
-            if not agent_was_there:
-                await self._run(["gpgconf", "--homedir", str(self.options.gnupg_home), "--kill", "gpg-agent"])
+        for suffix in _ORDER:
+            for artifact in [each for each in results.artifacts if each.name.endswith(suffix)]:
+                await self._sign(build, results, artifact)
+
+    @hookimpl
+    async def build_ended(self) -> None:
+        """End the agent that gpg started for us."""
+        if not self._agent_was_there:
+            await self._run(["gpgconf", "--homedir", str(self.options.gnupg_home), "--kill", "gpg-agent"])
 
     async def _sign(self, build: BuildContext, results: Results, artifact: Artifact) -> None:
         signed = build.scratch_directory() / artifact.name
@@ -95,7 +101,7 @@ class Sign(Plugin):
 
     async def _agent_answers(self) -> bool:
         command = ["gpg-connect-agent", "--homedir", str(self.options.gnupg_home), "--no-autostart", "/bye"]
-        return (await self._run(command)).returncode == 0
+        return b"no gpg-agent running" not in (await self._run(command)).output
 
     @staticmethod
     async def _run(argv: list[str], *, check: bool = False) -> process.ProcessResult:
