@@ -12,7 +12,7 @@ from deb_mock.buildroot import Buildroots
 from deb_mock.dependencies import DependencyResolver
 from deb_mock.model import BUILD_UID, Base, BuildRequest
 from deb_mock.plugins.context import CollectedResults, OpenBuildroot
-from deb_mock.plugins.contributions import relations_as_dsc
+from deb_mock.relations import as_dsc
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.sandbox.box import open_sandbox
@@ -39,6 +39,7 @@ class Rooms:
             build_id=build_id,
             mode="any+all",
             host_architecture=None,
+            exact=None,
             profiles=(),
             build_options=(),
             add_depends=(),
@@ -97,5 +98,6 @@ def relations_only(name: str, relations: Sequence[str]) -> SourcePackage:
         relations={"Build-Depends": joined},
         is_signed=False,
     )
-    text = relations_as_dsc(name, "1", description.relations)
-    return SourcePackage(Path(f"{name}_1.dsc"), text, description, Path("/nonexistent"))
+    return SourcePackage(
+        Path(f"{name}_1.dsc"), as_dsc(description, description.relations), description, Path("/nonexistent")
+    )

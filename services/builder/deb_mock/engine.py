@@ -420,8 +420,7 @@ class Engine:
             report.missing_versions = tuple(each.for_apt() for each in found.missing)
             dependencies = Dependencies(found.layers, "miss")
         else:
-            needs = hooks.needs_of(package)
-            dependencies = await self._dependencies.provide(base, needs, request, steps, hooks.apt)
+            dependencies = await self._dependencies.provide(base, package, request, steps, hooks.apt)
         steps.say(f"build dependencies: cache {dependencies.cache}")
         if tools := surroundings.tools(request.surroundings):
             with self._dependencies.in_use(dependencies):

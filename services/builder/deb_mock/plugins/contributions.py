@@ -1,15 +1,12 @@
 """What plug-ins add to a build, joined, and put where it belongs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from deb_mock.model import BuildRequest
 from deb_mock.plugins.api import Contribution
 from deb_mock.plugins.catalogue import refused
-from deb_mock.source import SourcePackage
 from deborch_shared.sandbox.spec import Bind, SandboxSpec
-
-_FIELD = "Build-Depends"
 
 
 class Contributions:
@@ -47,7 +44,11 @@ class Contributions:
     def request(self, request: BuildRequest) -> BuildRequest:
         """`request` with what the plug-ins add to it."""
         words = (word for _, each in self._all for word in each.build_options)
-        return replace(request, build_options=tuple(dict.fromkeys((*request.build_options, *words))))
+        return replace(
+            request,
+            build_options=tuple(dict.fromkeys((*request.build_options, *words))),
+            add_depends=tuple(dict.fromkeys((*request.add_depends, *self.packages))),
+        )
 
     def spec(self, spec: SandboxSpec) -> SandboxSpec:
         """The buildroot of the build with what the plug-ins add to it."""
@@ -67,23 +68,3 @@ class Contributions:
     def _binds(self) -> Iterator[Bind]:
         for _, each in self._all:
             yield from each.binds
-
-
-def with_relations(package: SourcePackage, added: Sequence[str]) -> SourcePackage:
-    """`package` as apt-get build-dep is to see it: with `added` beside its own Build-Depends."""
-    if not added:
-        return package
-    relations = dict(package.description.relations)
-    relations[_FIELD] = ", ".join((*filter(None, [relations.get(_FIELD)]), *added))
-    return replace(
-        package,
-        text=relations_as_dsc(package.description.name, package.description.version, relations),
-        description=replace(package.description, relations=relations),
-    )
-
-
-def relations_as_dsc(name: str, version: str, relations: Mapping[str, str]) -> bytes:
-    """As much of a .dsc as apt-get build-dep reads."""
-    fields = {"Format": "3.0 (native)", "Source": name, "Binary": name, "Architecture": "any", "Version": version}
-    lines = {**fields, "Maintainer": "deb-mock <nobody@localhost>", **relations}
-    return "".join(f"{field}: {value}\n" for field, value in lines.items()).encode()

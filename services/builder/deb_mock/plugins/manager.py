@@ -29,9 +29,8 @@ from deb_mock.plugins import checks
 from deb_mock.plugins.api import Check, CheckReport, CheckRooms, Contribution, Hooks, Outcome, Plugin
 from deb_mock.plugins.catalogue import Configured, configured, refused
 from deb_mock.plugins.context import BuildFacts, CollectedResults, OpenBuildroot, PluginBuild
-from deb_mock.plugins.contributions import Contributions, with_relations
+from deb_mock.plugins.contributions import Contributions
 from deb_mock.results import ResultDirectory
-from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox import record
@@ -132,10 +131,6 @@ class BuildHooks:
         await self._call("before_apt", argv=tuple(command))
         yield command
         await self._call("after_apt", argv=tuple(command))
-
-    def needs_of(self, package: SourcePackage) -> SourcePackage:
-        """`package` with what the plug-ins want installed beside its build dependencies."""
-        return with_relations(package, self._contributions.packages)
 
     def spec(self, spec: SandboxSpec) -> SandboxSpec:
         """The buildroot of the build, with what the plug-ins want in it."""

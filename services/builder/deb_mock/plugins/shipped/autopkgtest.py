@@ -11,9 +11,8 @@ from typing import ClassVar
 from debian.deb822 import Deb822
 from pydantic import Field
 
-from deb_mock.base_recipe import BUILD_USER
 from deb_mock.failures import FailureClass
-from deb_mock.model import ArtifactKind, CheckStatus
+from deb_mock.model import BUILD_USER, ArtifactKind, CheckStatus
 from deb_mock.plugins.api import (
     BuildContext,
     Buildroot,
