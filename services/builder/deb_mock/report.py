@@ -205,6 +205,7 @@ def _request(request: BuildRequest) -> dict[str, Any]:
         "profiles": request.profiles,
         "build_options": request.build_options,
         "parallel": request.parallel,
+        "surroundings": asdict(request.surroundings),
         "timeout_s": request.timeout_s,
         "log_limit_bytes": request.log_limit_bytes,
         "extra_repositories": [

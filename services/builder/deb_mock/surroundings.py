@@ -20,10 +20,14 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _HOSTNAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2}\.[A-Z0-9-]+\Z")
-_FAKETIME = "/usr/$LIB/faketime/libfaketime.so.1"
-"""ld.so(8) puts the directory of the architecture for $LIB."""
-_FAKETIME_SETTINGS = {"NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-"""Only the clock: make compares times of files, and time limits of tests run on the monotonic clock."""
+_FAKETIME = (
+    "env",
+    "LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1",
+    "NO_FAKE_STAT=1",
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+)
+"""Only the clock: make compares times of files, and time limits of tests run on the monotonic clock. ld.so(8) puts
+the directory of the architecture for $LIB. Of the build alone: utime(NULL) of dpkg-source -x fails under libfaketime."""
 _USUAL_UMASK = 0o022
 _WITH_UMASK = 'umask "$0" && exec "$@"'
 
@@ -100,8 +104,6 @@ def environment(request: BuildRequest) -> dict[str, str]:
     }
     if surroundings.locale:
         own |= {"LANG": surroundings.locale, "LC_ALL": surroundings.locale}
-    if surroundings.clock_shift_s:
-        own |= {"LD_PRELOAD": _FAKETIME, "FAKETIME": f"+{surroundings.clock_shift_s}", **_FAKETIME_SETTINGS}
     return dict(sorted({**own, **surroundings.environment}.items()))
 
 
@@ -109,6 +111,8 @@ def command(request: BuildRequest) -> list[str]:
     """The build itself."""
     surroundings = request.surroundings
     build = build_plan.command(request)
+    if surroundings.clock_shift_s:
+        build = [*_FAKETIME, f"FAKETIME=+{surroundings.clock_shift_s}", *build]
     if surroundings.cpus:
         build = ["taskset", "--cpu-list", ",".join(map(str, surroundings.cpus)), *build]
     if surroundings.umask != _USUAL_UMASK:
