@@ -27,7 +27,7 @@ _FAKETIME = (
     "FAKETIME_DONT_FAKE_MONOTONIC=1",
 )
 """Only the clock: make compares times of files, and time limits of tests run on the monotonic clock. ld.so(8) puts
-the directory of the architecture for $LIB. Of the build alone: utime(NULL) of dpkg-source -x fails under libfaketime."""
+the architecture's directory for $LIB. Of the build alone: utime(NULL) of dpkg-source -x fails under libfaketime."""
 _USUAL_UMASK = 0o022
 _WITH_UMASK = 'umask "$0" && exec "$@"'
 

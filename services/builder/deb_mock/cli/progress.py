@@ -22,6 +22,17 @@ DOING = {
     Stage.COLLECT: "collecting the results",
     Stage.CHECK: "checks",
 }
+COLUMNS = {
+    "wall_s": "wall",
+    "cpu_s": "cpu",
+    "memory_peak_bytes": "memory peak",
+    "read_bytes": "read",
+    "written_bytes": "written",
+    "disk_bytes": "files",
+    "pids_peak": "processes",
+    "oom_kills": "killed for memory",
+}
+"""Of the table of stages."""
 _MIB = 1 << 20
 
 
@@ -67,11 +78,11 @@ class Progress:
 
 
 def stage_table(stages: Sequence[Mapping[str, Any]], *, failed: str = "") -> Table:
-    """Stages with all that is known about their cost, as in the report; a cost that no stage has is no column."""
-    names = [name for name in _all_names(stages) if any(stage.get(name) is not None for stage in stages)]
+    """Stages with what they cost, as in the report; a cost that no stage has is no column. The report has more."""
+    names = [name for name in COLUMNS if any(stage.get(name) for stage in stages)]
     table = Table("stage", box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(_title(name), justify="right")
+        table.add_column(COLUMNS[name], justify="right")
     for stage in stages:
         style = "bold red" if stage["stage"] == failed else ""
         table.add_row(_doing(stage["stage"]), *(_shown(name, stage.get(name)) for name in names), style=style)
@@ -86,16 +97,8 @@ def first_lines_text(lines: Sequence[Mapping[str, Any]]) -> Text:
     return text
 
 
-def _all_names(stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [name for name in dict.fromkeys(name for stage in stages for name in stage) if name != "stage"]
-
-
 def _doing(stage: str) -> str:
     return DOING.get(Stage(stage), stage) if stage in list(Stage) else stage
-
-
-def _title(name: str) -> str:
-    return name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
 
 
 def _shown(name: str, value: object) -> str:
