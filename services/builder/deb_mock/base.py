@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deb_mock import foreign, locks
+from deb_mock.archive import archive_sources
 from deb_mock.base_index import (
     HALF_MADE,
     age_s,
@@ -95,7 +96,7 @@ class BaseStore:
         recipe = BaseRecipe(
             suite=suite,
             architecture=architecture,
-            sources=host.archive(suite, self._config.mirror, components),
+            sources=archive_sources(host, self._config, suite, components),
             components=components,
             settings=host.settings,
             keyring=self._config.keyring,

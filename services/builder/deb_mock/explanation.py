@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from deb_mock import apt_output, cross, relations
+from deb_mock.archive import archive_sources
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass
 from deb_mock.host_apt import read_host_apt
@@ -106,7 +107,7 @@ class Explainer:
         lines = [
             f"deb [signed-by={self._config.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
             for suite in look_in
-            for source in host.archive(suite, self._config.mirror, base.components)
+            for source in archive_sources(host, self._config, suite, base.components)
         ]
         put_file(apt.sandbox, _ELSEWHERE, "".join(lines).encode())
         only = ("-o", f"Dir::Etc::SourceList={WORKSPACE}/{_ELSEWHERE}", "-o", "Dir::Etc::SourceParts=-")

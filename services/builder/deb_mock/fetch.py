@@ -5,6 +5,7 @@ import os
 import re
 
 from deb_mock import apt_output
+from deb_mock.archive import archive_sources
 from deb_mock.buildroot import Buildroots, check_name
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import read_host_apt
@@ -64,7 +65,7 @@ class SourceFetcher:
         host = await read_host_apt()
         lines = (
             f"deb-src [signed-by={self._config.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
-            for source in host.archive(base.suite, self._config.mirror, base.components)
+            for source in archive_sources(host, self._config, base.suite, base.components)
         )
         put_file(sandbox, _SOURCES_FILE, "".join(lines).encode())
         only = ["-o", f"Dir::Etc::SourceList={WORKSPACE}/{_SOURCES_FILE}", "-o", "Dir::Etc::SourceParts=-"]

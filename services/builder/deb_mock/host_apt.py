@@ -14,7 +14,7 @@ from deborch_shared.errors import DeborchError, ErrorCode
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)\Z")
 _SETTING = re.compile(r'(?P<name>[A-Za-z0-9:._/-]+) "(?P<value>[^"]*)";\Z')
 _CARRIED = re.compile(r"Acquire::(?:Check-Valid-Until|Check-Date|https?::Proxy(?:::[^:]+)?)\Z", re.IGNORECASE)
-_DEBIAN_KEYRINGS = re.compile(r"/debian-archive-[a-z0-9-]*keyring|/debian-archive-")
+_KEYRINGS = {name: re.compile(rf"/{name}-archive-") for name in ("debian", "ubuntu")}
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 
 
@@ -27,11 +27,6 @@ class AptSource:
     components: tuple[str, ...]
     signed_by: str = ""
 
-    def may_be_debian(self) -> bool:
-        """Not if it has no `main`, or says that somebody else signs it."""
-        own_key = not self.signed_by or _DEBIAN_KEYRINGS.search(self.signed_by) is not None
-        return "main" in self.components and own_key
-
 
 @dataclass(frozen=True, slots=True)
 class HostApt:
@@ -40,31 +35,21 @@ class HostApt:
     codename: str
     sources: tuple[AptSource, ...]
     settings: Mapping[str, str]
+    distribution: str = "debian"
+    """Of the host: where a source that names no key belongs."""
 
-    def archive(self, suite: str, mirror: str | None, components: tuple[str, ...] = ("main",)) -> tuple[AptSource, ...]:
-        """The sources of `suite` for a base.
-
-        With `mirror`, only the suite itself on it. Without, what the host uses for its own suite, its updates and
-        security; for another suite, that suite on the host's archive.
-
-        Raises:
-            DeborchError: INVALID_SETTING if the host has no Debian archive among its sources.
-        """
-        if mirror is not None:
-            return (AptSource(mirror, suite, components),)
-        debian = [source for source in self.sources if source.may_be_debian()]
-        own = [source for source in debian if source.suite in (suite, f"{suite}-updates", f"{suite}-security")]
-        if any(source.suite == suite for source in own):
-            return tuple(AptSource(source.uri, source.suite, components) for source in own)
-        for source in debian:
-            if source.suite == self.codename or source.signed_by:
-                return (AptSource(source.uri, suite, components),)
-        raise failure(
-            FailureClass.CHROOT,
-            ErrorCode.INVALID_SETTING,
-            f"the host's apt sources name no Debian archive for {suite}",
-            hint="give the URI of a Debian mirror in the mirror setting (--mirror)",
-        )
+    def sources_of(self, distribution: str) -> list[AptSource]:
+        """Those that can be the archive of `distribution`: they say so by their keys, or the host is one itself."""
+        return [
+            source
+            for source in self.sources
+            if "main" in source.components
+            and (
+                _KEYRINGS[distribution].search(source.signed_by) is not None
+                if source.signed_by
+                else self.distribution == distribution
+            )
+        ]
 
 
 async def read_host_apt(etc: Path = Path("/etc"), *, settings: Mapping[str, str] | None = None) -> HostApt:
@@ -75,18 +60,27 @@ async def read_host_apt(etc: Path = Path("/etc"), *, settings: Mapping[str, str]
     """
     if settings is None:
         settings = carried_settings(await _dump())
-    return HostApt(host_codename(etc), tuple(read_sources(etc / "apt")), settings)
+    return HostApt(host_codename(etc), tuple(read_sources(etc / "apt")), settings, host_distribution(etc))
 
 
 def host_codename(etc: Path = Path("/etc")) -> str:
     """The codename of the host's release, such as `bookworm`; empty if it does not say."""
-    release = etc / "os-release"
-    if release.exists():
-        for line in release.read_text().splitlines():
-            name, _, value = line.partition("=")
-            if name == "VERSION_CODENAME":
-                return value.strip().strip('"')
-    return ""
+    return _release(etc).get("VERSION_CODENAME", "")
+
+
+def host_distribution(etc: Path = Path("/etc")) -> str:
+    """`ubuntu` for it and what is made of it; anything else counts as Debian."""
+    release = _release(etc)
+    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    return "ubuntu" if "ubuntu" in names else "debian"
+
+
+def _release(etc: Path) -> dict[str, str]:
+    """The fields of os-release(5)."""
+    path = etc / "os-release"
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {name: value.strip().strip("\"'") for name, _, value in pairs}
 
 
 def carried_settings(dump: str) -> dict[str, str]:

@@ -113,6 +113,19 @@ class CacheKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveChoice:
+    """Whose archive suites are read from, and which suites come with each."""
+
+    distribution: Literal["debian", "ubuntu"] = "debian"
+    pockets: tuple[str, ...] | None = None
+    """SUITE-POCKET is used beside each suite; None: updates and security of the host's own suite, if the host does."""
+    security_mirror: str | None = None
+    """Where SUITE-security is, if a mirror is given and does not have it."""
+    keyring_package: str = "debian-archive-keyring"
+    """For messages."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """Settings of an engine. Several engines and processes may share both directories."""
 
@@ -121,9 +134,10 @@ class EngineConfig:
     cache_dir: Path
     """Bases and dependency layers; the same kind of disk. Everything in it can be made again."""
     mirror: str | None = None
-    """URI of the Debian archive; None: what the host's own apt sources say."""
+    """URI of the archive; None: what the host's own apt sources say."""
+    archive: ArchiveChoice = field(default_factory=ArchiveChoice)
     keyring: Path = DEFAULT_KEYRING
-    """Keys that must have signed the Debian suites."""
+    """Keys that must have signed the suites."""
     source_keyring: Path | None = None
     """If set, each .dsc is asked for a good signature by a key in it."""
     dsc_signature: SignaturePolicy = SignaturePolicy.REQUIRE

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture
 
+from deb_mock.archive import archive_sources
 from deb_mock.base import BaseStore
 from deb_mock.buildroot import Buildroots
 from deb_mock.host_apt import host_codename, read_host_apt
@@ -121,9 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-async def archive(tmp_path):
-    host = await read_host_apt()
-    main = next(source for source in host.archive(host_codename(), None) if source.suite == host_codename())
+async def archive(tmp_path, config):
+    sources = archive_sources(await read_host_apt(), config, host_codename(), ("main",))
+    main = next(source for source in sources if source.suite == host_codename())
     archive = Archive(tmp_path / "archive-keys", main.uri.rstrip("/"))
     yield archive
     archive.close()

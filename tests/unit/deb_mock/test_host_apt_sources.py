@@ -2,8 +2,7 @@
 
 import pytest
 
-from deb_mock.host_apt import AptSource, HostApt, carried_settings, host_codename, proxies_of, read_sources
-from deborch_shared.errors import DeborchError, ErrorCode
+from deb_mock.host_apt import carried_settings, host_codename, host_distribution, proxies_of, read_sources
 
 DEB822 = """\
 Types: deb deb-src
@@ -37,11 +36,6 @@ def etc(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def host(etc):
-    return HostApt("bookworm", tuple(read_sources(etc / "apt")), {})
-
-
 def test_both_formats_are_read_and_disabled_or_source_entries_are_not(etc):
     assert [(source.uri, source.suite) for source in read_sources(etc / "apt")] == [
         ("https://tools.example.org/apt", "bookworm"),
@@ -49,34 +43,6 @@ def test_both_formats_are_read_and_disabled_or_source_entries_are_not(etc):
         ("http://mirror.example.org/debian", "bookworm"),
         ("http://mirror.example.org/debian", "bookworm-updates"),
     ]
-
-
-def test_the_own_suite_comes_with_updates_and_security_and_without_strangers(host):
-    assert [(source.uri, source.suite, source.components) for source in host.archive("bookworm", None)] == [
-        ("http://security.example.org/debian-security", "bookworm-security", ("main",)),
-        ("http://mirror.example.org/debian", "bookworm", ("main",)),
-        ("http://mirror.example.org/debian", "bookworm-updates", ("main",)),
-    ]
-
-
-def test_another_suite_is_looked_for_on_the_hosts_archive(host):
-    assert [(source.uri, source.suite) for source in host.archive("trixie", None)] == [
-        ("http://mirror.example.org/debian", "trixie")
-    ]
-
-
-def test_a_mirror_that_is_given_overrides_everything(host):
-    assert {s.components for s in host.archive("bookworm", None, ("main", "contrib"))} == {("main", "contrib")}
-    assert host.archive("bookworm", "http://other.example.org/") == (
-        AptSource("http://other.example.org/", "bookworm", ("main",)),
-    )
-
-
-def test_no_archive_at_all_says_what_to_set():
-    with pytest.raises(DeborchError) as caught:
-        HostApt("bookworm", (), {}).archive("bookworm", None)
-    assert caught.value.code is ErrorCode.INVALID_SETTING
-    assert "mirror" in caught.value.hint
 
 
 def test_a_list_of_mirrors_in_a_file_gives_its_first(tmp_path):
@@ -107,4 +73,7 @@ Apt::Periodic::Enable "1";
 def test_codename_and_proxies(etc, tmp_path):
     assert host_codename(etc) == "bookworm"
     assert host_codename(tmp_path / "none") == ""
+    assert host_distribution(etc) == "debian"
+    (etc / "os-release").write_text('ID=linuxmint\nID_LIKE="ubuntu debian"\n')
+    assert host_distribution(etc) == "ubuntu"
     assert proxies_of({"http_proxy": "http://p", "HOME": "/root", "no_proxy": ""}) == {"http_proxy": "http://p"}

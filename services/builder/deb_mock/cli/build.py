@@ -17,6 +17,7 @@ from deb_mock.cli.options import (
     AsJson,
     CacheDir,
     StateDir,
+    configured_request,
     engine_config,
     native_architecture,
     read_repository,
@@ -24,7 +25,7 @@ from deb_mock.cli.options import (
 )
 from deb_mock.cli.plugin_options import PluginOption, plugin_setting
 from deb_mock.cli.version_change import Append, BinNmu, Changelog, Maintainer, Timestamp, changed_version
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs, default_tmpfs_bytes
+from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
 from deb_mock.engine import Engine
 from deb_mock.model import BuildRequest, EngineConfig, SignaturePolicy, Surroundings
 from deb_mock.privileges import require_root
@@ -105,13 +106,14 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     as_json: AsJson = False,
 ) -> None:
     """Build source packages: one, or several of which later ones see what earlier ones made."""
+    config = engine_config(state_dir, cache_dir, mirror)
     config = replace(
-        engine_config(state_dir, cache_dir, mirror),
+        config,
         source_keyring=source_keyring.absolute() if source_keyring else None,
         dsc_signature=dsc_signature,
         orig_signature=orig_signature,
-        tmpfs_bytes=default_tmpfs_bytes() if tmpfs_mib is None else (tmpfs_mib << 20) or None,
-        plugins=tuple(plugin_setting(text) for text in plugin or ()),
+        tmpfs_bytes=config.tmpfs_bytes if tmpfs_mib is None else (tmpfs_mib << 20) or None,
+        plugins=(*config.plugins, *(plugin_setting(text) for text in plugin or ())),
     )
 
     async def work() -> tuple[Outcome, ...]:
@@ -139,7 +141,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
             surroundings=Surroundings(build_path=build_path),
         )
         options = ChainOptions(sort, keep_going, clean_source)
-        return await _build(config, template, sources, options, result_dir, verbose=verbose)
+        return await _build(config, configured_request(template), sources, options, result_dir, verbose=verbose)
 
     show(finish(work(), as_json=as_json), as_json=as_json)
 

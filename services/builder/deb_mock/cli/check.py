@@ -18,13 +18,14 @@ from deb_mock.cli.options import (
     AsJson,
     CacheDir,
     StateDir,
+    configured_request,
     engine_config,
     native_architecture,
     read_repository,
     required_codename,
 )
 from deb_mock.cli.progress import Progress
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs, default_tmpfs_bytes
+from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
 from deb_mock.engine import Engine
 from deb_mock.model import BuildRequest
 from deb_mock.privileges import require_root
@@ -58,9 +59,10 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
     as_json: AsJson = False,
 ) -> None:
     """Build a source package twice in different surroundings, and show what differs."""
+    config = engine_config(state_dir, cache_dir, mirror)
     config = replace(
-        engine_config(state_dir, cache_dir, mirror),
-        tmpfs_bytes=default_tmpfs_bytes() if tmpfs_mib is None else (tmpfs_mib << 20) or None,
+        config,
+        tmpfs_bytes=config.tmpfs_bytes if tmpfs_mib is None else (tmpfs_mib << 20) or None,
     )
     results = (result_dir or Path(f"{_stem(source)}_check")).absolute()
 
@@ -87,7 +89,7 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
             try:
                 await engine.recover()
                 result = await checks.run(
-                    request,
+                    configured_request(request),
                     vary,
                     understand(source),
                     on_log=progress.on_log,

@@ -19,6 +19,7 @@ from deb_mock.cli.options import (
     AsJson,
     CacheDir,
     StateDir,
+    configured_request,
     engine_config,
     native_architecture,
     read_repository,
@@ -81,11 +82,14 @@ def explain(  # noqa: PLR0917 - typer reads the parameters as options
             add_conflicts=tuple(add_conflicts or ()),
             extra_sources=tuple(read_repository(path) for path in extra_repository or ()),
         )
+        request = configured_request(request)
         engine = Engine(config)
         try:
             await engine.recover()
             described = await describe(engine, argument, request)
-            return await engine.explain(described, request, look_in=tuple(look_in or ()), on_log=lambda _: None)
+            return await engine.explain(
+                described, configured_request(request), look_in=tuple(look_in or ()), on_log=lambda _: None
+            )
         finally:
             await engine.close()
 

@@ -25,10 +25,10 @@ def finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
     try:
         return asyncio.run(_until_signalled(work))
     except DeborchError as error:
-        _show(error, as_json=as_json)
+        report_error(error, as_json=as_json)
         raise typer.Exit(exit_code(error)) from None
     except OSError as error:
-        _show(_system_error(error), as_json=as_json)
+        report_error(_system_error(error), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         Console(stderr=True).print("interrupted; the buildroot is removed")
@@ -56,7 +56,8 @@ def plain(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
-def _show(error: DeborchError, *, as_json: bool) -> None:
+def report_error(error: DeborchError, *, as_json: bool) -> None:
+    """`error` for a program or for people."""
     if as_json:
         json.dump(described(error), sys.stdout, default=plain)
         print()  # noqa: T201

@@ -1,14 +1,16 @@
 """Options that several commands have, and what they mean for the engine."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deb_mock.defaults import default_tmpfs_bytes
-from deb_mock.host_apt import host_codename, proxies_of
-from deb_mock.model import EngineConfig, ExtraRepository
+from deb_mock.cli.configured import current
+from deb_mock.configuration import engine_settings
+from deb_mock.host_apt import proxies_of
+from deb_mock.model import BuildRequest, EngineConfig, ExtraRepository
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -24,35 +26,41 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result or the error as
 
 
 def engine_config(state_dir: Path, cache_dir: Path, mirror: str | None = None) -> EngineConfig:
-    """What the options that every command has say."""
-    return EngineConfig(
+    """What is configured, with what the options that every command has say."""
+    config = engine_settings.engine_config(current().settings, proxies_of(os.environ))
+    return replace(
+        config,
         state_dir=state_dir.absolute(),
         cache_dir=cache_dir.absolute(),
-        mirror=mirror,
-        tmpfs_bytes=default_tmpfs_bytes(),
-        proxies=proxies_of(os.environ),
+        mirror=config.mirror if mirror is None else mirror,
     )
+
+
+def configured_request(request: BuildRequest) -> BuildRequest:
+    """`request` with the configured values of what no option sets."""
+    return replace(request, **engine_settings.request_defaults(current().settings))
 
 
 def read_repository(path: Path) -> ExtraRepository:
     """A .sources file as the engine wants it."""
-    return ExtraRepository(path.stem.lower(), path.read_text())
+    return engine_settings.repository(path)
 
 
 def required_codename() -> str:
-    """The host's own suite.
+    """The suite that is configured, or else the host's own.
 
     Raises:
         DeborchError: INVALID_INPUT if the host does not say which it is.
     """
-    codename = host_codename()
-    if not codename:
+    suite = current().settings.suite
+    if not suite:
         raise DeborchError(
             ErrorCode.INVALID_INPUT, "the host does not say which Debian suite it is", hint="give --suite"
         )
-    return codename
+    return suite
 
 
 async def native_architecture() -> str:
-    """The host's own architecture, as dpkg names it."""
-    return (await process.run(["dpkg", "--print-architecture"])).output.decode().strip()
+    """The architecture that is configured, or else the host's own, as dpkg names it."""
+    configured = current().settings.architecture
+    return configured or (await process.run(["dpkg", "--print-architecture"])).output.decode().strip()

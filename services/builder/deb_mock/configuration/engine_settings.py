@@ -1,0 +1,80 @@
+"""The one place where a configuration becomes what the engine takes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deb_mock.configuration.resolve import Configuration
+from deb_mock.configuration.settings import Ids, Settings
+from deb_mock.defaults import default_tmpfs_bytes
+from deb_mock.model import ArchiveChoice, EngineConfig, ExtraRepository, PluginSetting, Scratch
+from deborch_shared.sandbox.spec import IdRange
+
+
+def engine_config(settings: Settings, proxies: Mapping[str, str]) -> EngineConfig:
+    """What an engine for the suite of `settings` is made with."""
+    tmpfs_bytes, scratch = _scratch(settings)
+    return EngineConfig(
+        state_dir=settings.state_dir.absolute(),
+        cache_dir=settings.cache_dir.absolute(),
+        mirror=settings.mirror,
+        archive=ArchiveChoice(
+            settings.distribution, settings.pockets, settings.security_mirror, settings.keyring_package
+        ),
+        keyring=settings.keyring,
+        source_keyring=settings.source.keyring,
+        tmpfs_bytes=tmpfs_bytes,
+        scratch=scratch,
+        ids=IdRange(settings.ids.first) if isinstance(settings.ids, Ids) else None,
+        base_check_interval_s=settings.cache.check_interval,
+        base_max_age_s=settings.cache.rebuild_after,
+        keep_generations=settings.cache.generations,
+        bootstrap=settings.cache.bootstrap,
+        unused_max_age_s=settings.cache.unused_after,
+        cache_max_bytes=settings.cache.size,
+        free_space_floor_bytes=settings.cache.free_space,
+        proxies=proxies,
+        plugins=tuple(PluginSetting(one.name, one.enabled, one.required, one.options) for one in settings.plugins),
+    )
+
+
+def request_defaults(settings: Settings) -> dict[str, Any]:
+    """Fields of a `BuildRequest` that no option of a command sets."""
+    return {"components": settings.components, "log_limit_bytes": settings.limits.log_size}
+
+
+def option_defaults(configuration: Configuration) -> dict[str, Any]:
+    """Options of commands, by parameter, with the values that somebody configured; the rest keep their own default."""
+    settings = configuration.settings
+    values: dict[tuple[str, ...], tuple[str, Any]] = {
+        ("mirror",): ("mirror", settings.mirror),
+        ("state_dir",): ("state_dir", str(settings.state_dir)),
+        ("cache_dir",): ("cache_dir", str(settings.cache_dir)),
+        ("repositories",): ("extra_repository", [str(path) for path in settings.repositories]),
+        ("source", "keyring"): ("source_keyring", settings.source.keyring and str(settings.source.keyring)),
+        ("limits", "wall"): ("timeout", settings.limits.wall),
+        ("build", "jobs"): ("jobs", settings.build.jobs),
+        ("build", "profiles"): ("profile", list(settings.build.profiles)),
+        ("build", "options"): ("build_option", list(settings.build.options)),
+    }
+    chosen = {
+        option: value
+        for path, (option, value) in values.items()
+        if value is not None and configuration.layer.origin(path) is not None
+    }
+    if settings.tmpfs != "auto":
+        chosen["tmpfs_mib"] = 0 if settings.tmpfs == "off" else settings.tmpfs >> 20
+    return chosen
+
+
+def repository(path: Path) -> ExtraRepository:
+    """A .sources file as the engine wants it."""
+    return ExtraRepository(path.stem.lower(), path.read_text())
+
+
+def _scratch(settings: Settings) -> tuple[int | None, Scratch]:
+    if settings.tmpfs == "auto":
+        return default_tmpfs_bytes(), Scratch.AUTO
+    if settings.tmpfs == "off":
+        return None, Scratch.DISK
+    return settings.tmpfs, Scratch.TMPFS

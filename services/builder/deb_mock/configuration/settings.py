@@ -1,0 +1,132 @@
+"""Every key of a configuration: type, default, meaning. The reference and the schema come from here."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from deb_mock.configuration.quantities import Duration, Size
+from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.model import DEFAULT_KEYRING, Bootstrap
+
+_DAY_S = 86_400.0
+
+
+class Section(BaseModel):
+    """What all parts of a configuration have in common: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _path_alone(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _off(value: object) -> object:
+    """YAML reads `off` as false."""
+    return "off" if value is False else value
+
+
+def _name_alone(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class SourcePolicy(Section):
+    """What is asked of a source package."""
+
+    keyring: Path | None = Field(None, description="If set, each .dsc must carry a good signature by a key in it.")
+
+
+class Cache(Section):
+    """What is kept, and for how long."""
+
+    check_interval: Duration = Field(600.0, ge=0, description="How long a base is used without asking the archive.")
+    rebuild_after: Duration = Field(7 * _DAY_S, gt=0, description="A base older than this is made again, not updated.")
+    generations: int = Field(2, ge=1, description="Bases of one kind that are kept.")
+    unused_after: Duration = Field(30 * _DAY_S, gt=0, description="What no build has used for so long is removed.")
+    size: Size | None = Field(None, ge=0, description="Above this the longest unused is removed; unset: no limit.")
+    free_space: Size = Field(2 << 30, ge=0, description="With less free on the disk the longest unused is removed.")
+    bootstrap: Bootstrap = Field(
+        Bootstrap.AUTO, description="Make bases by the suite's own apt and dpkg: auto where the host's are too old."
+    )
+
+
+class Limits(Section):
+    """Where a build is ended."""
+
+    wall: Duration = Field(6 * 3600.0, gt=0, description="Time that a build may take.")
+    log_size: Size = Field(256 << 20, gt=0, description="Log that a build may write.")
+
+
+class Build(Section):
+    """How packages are built, unless a command says otherwise."""
+
+    jobs: int | None = Field(None, ge=1, description="Parallel jobs; unset: as many as the machine has processors.")
+    profiles: tuple[str, ...] = Field((), description="Build profiles, such as nodoc.")
+    options: tuple[str, ...] = Field((), description="Words for DEB_BUILD_OPTIONS, such as nocheck.")
+
+
+class Ids(Section):
+    """Ids of the host that stand for those inside a buildroot. No user of the host may own any of them."""
+
+    first: int = Field(1_900_000_000, ge=1, le=4_294_901_760)
+
+
+class BindRule(Section):
+    """A directory of the host that commands may ask to see inside a buildroot, with everything below it."""
+
+    path: Path = Field(description="Absolute path.")
+    write: bool = Field(False, description="Whether it may be written from inside.")
+
+
+class Plugin(Section):
+    """One plug-in."""
+
+    name: str = Field(min_length=1)
+    enabled: bool = True
+    required: bool = Field(True, description="Whether its failure ends the build.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Checked by the plug-in itself.")
+
+
+class Settings(Section):
+    """A whole configuration."""
+
+    suite: str = Field("", description="Suite to build for; unset: the host's own.")
+    architecture: str = Field("", description="Architecture that builds; unset: the host's own.")
+    distribution: Literal["debian", "ubuntu"] = Field("debian", description="Whose archive the suite is in.")
+    architectures: tuple[str, ...] = Field((), description="Architectures that the suite has; none: not checked.")
+    components: tuple[str, ...] = Field(("main",), min_length=1, description="Parts of the archive to build with.")
+    pockets: tuple[Literal["updates", "security", "backports", "proposed-updates"], ...] = Field(
+        (), description="SUITE-POCKET is used beside the suite, where there is an archive for it."
+    )
+    mirror: str | None = Field(None, description="URI of the archive; unset: what the host's apt sources say.")
+    security_mirror: str | None = Field(
+        None, description="URI of the archive with SUITE-security, if it is not `mirror` (Debian's never is)."
+    )
+    keyring: Path = Field(DEFAULT_KEYRING, description="Keys that must have signed the suites.")
+    keyring_package: str = Field("debian-archive-keyring", description="Package that holds the keyring.")
+    repositories: tuple[Path, ...] = Field(
+        (), description="More archives: deb822 .sources files with their keys in Signed-By."
+    )
+    source: SourcePolicy = SourcePolicy()
+    state_dir: Path = Field(DEFAULT_STATE_DIR, description="Buildroots; on a disk that overlayfs can write to.")
+    cache_dir: Path = Field(DEFAULT_CACHE_DIR, description="Bases and layers; the same kind of disk.")
+    result_dir: Path | None = Field(None, description="Where results go; unset: a directory named after the source.")
+    tmpfs: Annotated[Literal["auto", "off"] | Size, BeforeValidator(_off)] = Field(
+        "auto", description="Memory for the files of a build: auto by size and free memory, off (disk), or a size."
+    )
+    ids: Annotated[Literal["off"] | Ids, BeforeValidator(_off)] = Field(
+        Ids(), description="Ids of the host for buildroots; off: no user namespace."
+    )
+    network: Literal["never", "on-request"] = Field(
+        "on-request", description="Whether a command may give a buildroot the host's network."
+    )
+    binds: tuple[Annotated[BindRule, BeforeValidator(_path_alone)], ...] = Field(
+        (), description="Directories of the host that commands may show inside a buildroot."
+    )
+    limits: Limits = Limits()
+    build: Build = Build()
+    cache: Cache = Cache()
+    plugins: tuple[Annotated[Plugin, BeforeValidator(_name_alone)], ...] = Field(
+        (), description="Plug-ins in the order in which they are called."
+    )
