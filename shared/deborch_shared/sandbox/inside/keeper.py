@@ -21,6 +21,7 @@ import sys
 from typing import Any
 
 from deborch_shared.sandbox.inside import command, syscalls
+from deborch_shared.sandbox.inside.id_map import make_user_namespace
 from deborch_shared.sandbox.inside.root import Root
 
 _MAX_MESSAGE_BYTES = 1 << 20
@@ -78,7 +79,7 @@ class Keeper:
     def __init__(self, owner: socket.socket, spec: dict[str, Any]) -> None:
         self._owner = owner
         self._hostname = str(spec["hostname"])
-        self._user_namespace = _make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] else None
+        self._user_namespace = make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] else None
         self._root = Root(spec, self._user_namespace)
         self._commands: dict[int, _Command] = {}
 
@@ -138,34 +139,6 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _make_user_namespace(first_id: int, count: int) -> int:
-    """A descriptor of a user namespace in which 0 to `count` are `first_id` and up on the host."""
-    made_read, made_write = os.pipe2(os.O_CLOEXEC)
-    done_read, done_write = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        try:
-            syscalls.die_with_parent()
-            syscalls.unshare(syscalls.CLONE_NEWUSER)
-            os.write(made_write, b"x")
-            os.read(done_read, 1)
-        finally:
-            os._exit(0)
-    os.close(made_write)
-    try:
-        if not os.read(made_read, 1):
-            raise OSError("this host does not allow user namespaces")
-        for kind in ("uid_map", "gid_map"):
-            with open(f"/proc/{child}/{kind}", "w", encoding="utf-8") as target:
-                target.write(f"0 {first_id} {count}\n")
-        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.write(done_write, b"x")
-        os.waitpid(child, 0)
-        for descriptor in (made_read, done_read, done_write):
-            os.close(descriptor)
 
 
 def _send(owner: socket.socket, message: dict[str, Any], *descriptors: int) -> None:

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from deborch_shared.sandbox.inside import syscalls
+from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
 from deborch_shared.sandbox.inside.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
 
 _LOCKED_DOWN = MS_NOSUID | MS_NODEV | MS_NOEXEC
@@ -34,6 +35,7 @@ class Root:
         self.path = f"{self._directory}/root"
         self._scratch = f"{self._directory}/scratch"
         self._workspace = f"{self._scratch}/workspace"
+        self._unprivileged = not in_initial_user_namespace()
 
     def assemble(self) -> None:
         """Mount the overlay in this process's mount namespace."""
@@ -47,6 +49,8 @@ class Root:
         options = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work},index=off,metacopy=off"
         if not self._spec["persistent"]:
             options += ",volatile"
+        if self._unprivileged:
+            options += ",userxattr"
         syscalls.mount("overlay", self.path, "overlay", MS_NODEV, options)
         self._make_workspace()
         for entry in self._spec["binds"]:

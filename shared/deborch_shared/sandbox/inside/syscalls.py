@@ -59,7 +59,8 @@ def bind(source: str, target: str, *, recursive: bool = False) -> None:
 
 
 def remount_bind(target: str, flags: int) -> None:
-    """Set the flags of the bind mount at `target`."""
+    """Set the flags of the bind mount at `target`, beside those that it has: an unprivileged one may not lose any."""
+    flags |= os.statvfs(target).f_flag & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     arguments = (None, os.fsencode(target), None, ctypes.c_ulong(MS_BIND | MS_REMOUNT | flags), None)
     _checked(_libc.mount(*arguments), f"remount {target}")
 
@@ -89,6 +90,16 @@ def bind_with_ids(source: str, target: str, user_namespace: int, *, read_only: b
         _checked(_libc.syscall(*arguments_of_move), f"move_mount to {target}")
     finally:
         os.close(tree)
+
+
+def has_user_attributes(directory: str) -> bool:
+    """Whether files there can have extended attributes of users, which an unprivileged overlay writes."""
+    try:
+        os.setxattr(directory, "user.deborch", b"")
+        os.removexattr(directory, "user.deborch")
+    except OSError:
+        return False
+    return True
 
 
 def pivot_root_here() -> None:

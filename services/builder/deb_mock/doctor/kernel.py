@@ -1,0 +1,122 @@
+"""The kernel itself: version, seccomp, control groups, KVM, interpreters for other architectures."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import struct
+from pathlib import Path
+
+from deb_mock.doctor.finding import Finding, Status, Subject, tried
+from deborch_shared.sandbox.cgroups import hierarchies
+from deborch_shared.sandbox.inside import syscalls
+from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
+
+_OLDEST = (5, 10)
+_OLDEST_UNPRIVILEGED = (5, 11)
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_CONTAINER_SIGNS = {"/.dockerenv": "Docker", "/run/.containerenv": "Podman"}
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_SECCOMP_RET_ALLOW, _SECCOMP_RET_ERRNO = 0x7FFF_0000, 0x0005_0000
+_BPF_LOAD_WORD, _BPF_JUMP_EQUAL, _BPF_RETURN = 0x20, 0x15, 0x06
+_KVM_GET_API_VERSION, _KVM_API_VERSION = 0xAE00, 12
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
+_QEMU_NAMES = {"arm64": "aarch64", "armhf": "arm", "ppc64el": "ppc64le", "riscv64": "riscv64", "s390x": "s390x"}
+
+
+def kernel(_: Subject) -> Finding:
+    """Its version, and whether a container is between."""
+    release = os.uname().release
+    match = _VERSION.match(release)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    container = next((name for sign, name in _CONTAINER_SIGNS.items() if Path(sign).exists()), "")
+    found = f"Linux {release}, {os.uname().machine}" + (f", in {container}" if container else "")
+    oldest = _OLDEST if in_initial_user_namespace() else _OLDEST_UNPRIVILEGED
+    if version < oldest:
+        return Finding("kernel", Status.PROBLEM, found, f"Linux {oldest[0]}.{oldest[1]} or later")
+    return Finding("kernel", Status.OK, found)
+
+
+def seccomp(_: Subject) -> Finding:
+    """Whether a system call can be taken from a process."""
+    trial = tried(_filter_one_call)
+    if trial.succeeded:
+        return Finding("seccomp", Status.OK, "filters work")
+    fix = "a kernel with CONFIG_SECCOMP_FILTER, or a container that allows prctl(PR_SET_SECCOMP)"
+    return Finding("seccomp", Status.WARNING, f"no filters: {trial.said}", fix)
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def _filter_one_call() -> str:
+    """Refuse personality(2) with the argument 0xfeed, which means nothing, and try it."""
+    instructions = (
+        (_BPF_LOAD_WORD, 0, 0, 16),
+        (_BPF_JUMP_EQUAL, 0, 1, 0xFEED),
+        (_BPF_RETURN, 0, 0, _SECCOMP_RET_ERRNO | errno.EXDEV),
+        (_BPF_RETURN, 0, 0, _SECCOMP_RET_ALLOW),
+    )
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = _Program(len(instructions), ctypes.cast(buffer, ctypes.c_void_p))
+    libc = ctypes.CDLL(None, use_errno=True)
+    syscalls.no_new_privileges()
+    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
+        raise OSError(os.strerror(ctypes.get_errno()))
+    libc.personality(ctypes.c_ulong(0xFEED))
+    if ctypes.get_errno() != errno.EXDEV:
+        raise OSError("a filter was loaded, but filters nothing")
+    return ""
+
+
+def control_groups(_: Subject) -> Finding:
+    """Whether the memory, processes, CPU and IO of a build can be limited and measured."""
+    found = hierarchies.find()
+    usable = [f"{name} (v{hierarchy.version})" for name, hierarchy in sorted(found.usable.items())]
+    shown = f"limits of {', '.join(usable) or 'nothing'}"
+    if not found.missing:
+        return Finding("control groups", Status.OK, shown)
+    return Finding(
+        "control groups",
+        Status.WARNING,
+        f"{shown}; none of {', '.join(found.missing)}",
+        "; ".join(dict.fromkeys(found.missing.values())),
+    )
+
+
+def kvm(_: Subject) -> Finding:
+    """Virtual machines; builds do without."""
+    try:
+        with Path("/dev/kvm").open("rb", buffering=0) as device:
+            version = fcntl.ioctl(device, _KVM_GET_API_VERSION, 0)
+    except OSError as error:
+        fix = "nothing for builds: no backend of deb-mock needs it"
+        return Finding("kvm", Status.OK, f"/dev/kvm cannot be used ({error.strerror}); builds do not need it", fix)
+    usable = version == _KVM_API_VERSION
+    return Finding("kvm", Status.OK, "usable; builds do not need it" if usable else f"API version {version}")
+
+
+def foreign_architectures(_: Subject) -> Finding:
+    """Interpreters that run programs of other architectures in any buildroot."""
+    missing_fix = "only for builds of other architectures: apt-get install qemu-user-static binfmt-support " + (
+        "(from Debian 13 on: qemu-user-binfmt)"
+    )
+    if not (_BINFMT / "status").exists():
+        found = "binfmt_misc is not mounted: programs of other architectures do not run"
+        return Finding("foreign architectures", Status.WARNING, found, missing_fix)
+    usable = [name for name, qemu in _QEMU_NAMES.items() if _runs_everywhere(_BINFMT / f"qemu-{qemu}")]
+    if not usable:
+        return Finding("foreign architectures", Status.WARNING, "no qemu-user is registered", missing_fix)
+    return Finding("foreign architectures", Status.OK, f"{', '.join(usable)} by qemu-user")
+
+
+def _runs_everywhere(registered: Path) -> bool:
+    """Whether the interpreter is opened at registration (flag F), so that it is found from within any root."""
+    if not registered.exists():
+        return False
+    lines = registered.read_text().splitlines()
+    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
+    return "enabled" in lines and "F" in flags

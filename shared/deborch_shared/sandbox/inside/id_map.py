@@ -1,0 +1,41 @@
+"""User namespaces: which one this process is in, and making one that maps ids for mounts and commands."""
+
+import os
+
+from deborch_shared.sandbox.inside import syscalls
+
+_ALL_IDS = ["0", "0", "4294967295"]
+
+
+def in_initial_user_namespace(uid_map: str = "/proc/self/uid_map") -> bool:
+    """Whether root here is root of the host."""
+    with open(uid_map, encoding="utf-8") as source:
+        return source.read().split() == _ALL_IDS
+
+
+def make_user_namespace(first_id: int, count: int) -> int:
+    """A descriptor of a user namespace in which 0 to `count` are `first_id` and up on the host."""
+    made_read, made_write = os.pipe2(os.O_CLOEXEC)
+    done_read, done_write = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        try:
+            syscalls.die_with_parent()
+            syscalls.unshare(syscalls.CLONE_NEWUSER)
+            os.write(made_write, b"x")
+            os.read(done_read, 1)
+        finally:
+            os._exit(0)
+    os.close(made_write)
+    try:
+        if not os.read(made_read, 1):
+            raise OSError("this host does not allow user namespaces")
+        for kind in ("uid_map", "gid_map"):
+            with open(f"/proc/{child}/{kind}", "w", encoding="utf-8") as target:
+                target.write(f"0 {first_id} {count}\n")
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.write(done_write, b"x")
+        os.waitpid(child, 0)
+        for descriptor in (made_read, done_read, done_write):
+            os.close(descriptor)
