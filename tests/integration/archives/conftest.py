@@ -60,13 +60,13 @@ class Shop:
     def blob_path(self, sha256: Sha256) -> Path:
         return self.data / "blobs" / sha256[:2] / sha256[2:]
 
-    def publisher(self, policy: ArchivePolicy | None = None) -> Publisher:
+    def publisher(self, policy: ArchivePolicy | None = None, *, base_url: str | None = None) -> Publisher:
         return Publisher(
             database=self.database,
             signer=self.signer,
             root=self.root,
             blob_path=self.blob_path,
-            base_url=self.base_url,
+            base_url=base_url or self.base_url,
             record=self._record,
             clock=self.clock,
             policy=policy,

@@ -222,3 +222,27 @@ async def test_generations_only_go_forward(shop, publisher, make_deb):
         async with shop.database.transaction() as connection:
             await shop.contents.complete(connection, head, snapshot="20200101T000000Z", packages=0)
     assert refused.value.code is ErrorCode.CONFLICT
+
+
+async def test_an_archive_that_is_reached_by_another_address_says_so_at_once(shop, publisher, make_deb):
+    target = await shop.add_target("t1")
+    await shop.add_build(target, make_deb("a1", "1.0"))
+    await publisher.publish("t1")
+    assert await publisher.behind() == []
+    moved = shop.publisher(base_url="http://new.example")
+    assert await moved.behind() == ["t1"]
+    assert await moved.publish("t1") is None
+    assert "URIs: http://new.example/archives/t1\n" in (shop.root / "t1" / "t1.sources").read_text()
+    assert await moved.behind() == []
+
+
+async def test_a_stray_file_among_the_snapshots_is_swept_away_like_a_directory(shop, publisher, make_deb):
+    target = await shop.add_target("t1")
+    await shop.add_build(target, make_deb("a1", "1.0"))
+    await publisher.publish("t1")
+    stray = shop.root / "t1" / "snapshots" / "note.txt"
+    stray.write_text("left by somebody")
+    await shop.add_build(target, make_deb("b1", "1.0"))
+    await shop.publisher().publish("t1")
+    assert not stray.exists()
+    assert listed(shop) == ["a1", "b1"]

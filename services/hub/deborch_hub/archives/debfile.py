@@ -20,7 +20,8 @@ async def read_binary(path: Path, file_name: str) -> BinaryPackage:
     that Debian and its derivatives use. The control file is read from the tar that it gives.
 
     Raises:
-        DeborchError: INVALID_INPUT if it is no Debian package or its control file is not usable.
+        DeborchError: INVALID_INPUT if it is no Debian package or its control file is not usable; SERVICE_UNAVAILABLE
+            (temporary) if dpkg-deb could not do its work.
     """
     try:
         result = await run(
@@ -31,8 +32,12 @@ async def read_binary(path: Path, file_name: str) -> BinaryPackage:
         )
         return binary_from_control(_control_text(result.output), file_name)
     except DeborchError as error:
-        if error.code is ErrorCode.PROCESS_FAILED and error.fields.get("reason") == "start":
-            raise
+        if error.code is ErrorCode.PROCESS_TIMEOUT or error.fields.get("reason") == "start":
+            raise DeborchError(
+                ErrorCode.SERVICE_UNAVAILABLE,
+                f"{bounded(file_name, 200)} could not be looked into: {error.message}",
+                hint="it is tried again by itself; see that dpkg-deb is installed and the machine is not overloaded",
+            ) from error
         raise DeborchError(
             ErrorCode.INVALID_INPUT,
             f"{bounded(file_name, 200)} is not a usable Debian package: {error.message}",

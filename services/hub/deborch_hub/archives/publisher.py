@@ -104,7 +104,7 @@ class Publisher:
         return [
             archive.target
             for archive in archives
-            if archive.behind or ArchiveLayout(self._root, archive.target).current_snapshot() != archive.published
+            if archive.behind or self._differs(ArchiveLayout(self._root, archive.target), archive.published)
         ]
 
     async def publish(self, target: str) -> Published | None:
@@ -222,6 +222,7 @@ class Publisher:
     async def _restore(self, layout: ArchiveLayout, plan: "_Plan") -> None:
         """Nothing is new to the database; see that the disk has it, too."""
         name = plan.head.published
+        await in_thread(self._write_sources, layout, plan.head)
         if name is None or layout.current_snapshot() == name:
             return
         if layout.suite(layout.snapshot(name)).is_dir():
@@ -229,10 +230,20 @@ class Publisher:
         else:
             await self._write(layout, plan, name, self._clock.now())
 
+    def _differs(self, layout: ArchiveLayout, published: str | None) -> bool:
+        """Whether the disk is not as the database says, or the archive is reached by another address than before."""
+        if layout.current_snapshot() != published:
+            return True
+        there = layout.sources_file
+        return there.is_file() and f"URIs: {self._uri(layout)}\n" not in there.read_text("utf-8")
+
+    def _uri(self, layout: ArchiveLayout) -> str:
+        return f"{self._base_url}/archives/{layout.target}"
+
     def _write_sources(self, layout: ArchiveLayout, head: ArchiveHead) -> None:
         text = sources_text(
             target=layout.target,
-            uri=f"{self._base_url}/archives/{layout.target}",
+            uri=self._uri(layout),
             architectures=head.architectures,
             public_key=self._signer.public_key,
         )
@@ -261,7 +272,10 @@ def _remove_all_but(layout: ArchiveLayout, promised: set[str]) -> None:
     kept = promised | {layout.current_snapshot()}
     lost = [path for path in layout.snapshots.iterdir() if path.name not in kept]
     for path in [*layout.partials.iterdir(), *lost]:
-        shutil.rmtree(path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _tidy(layout: ArchiveLayout, state: CacheState, forgotten: Sequence[str]) -> None:

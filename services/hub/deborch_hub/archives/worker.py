@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 import asyncpg
+from prometheus_client import Counter
 
 from deborch_hub.archives.debfile import read_binary
 from deborch_hub.archives.publisher import Publisher, Record
@@ -21,6 +22,7 @@ from deborch_shared.events.model import ArchivePublished
 from deborch_shared.ids import BuildId, Sha256
 
 _log = logging.getLogger(__name__)
+_failed = Counter("deborch_hub_publications_failed_total", "Publications of an archive that failed", ["target"])
 SAFETY_POLL_S = 5.0
 _AFTER_ERROR_S = 1.0
 
@@ -46,7 +48,7 @@ class ArchiveWorker:
             try:
                 await self._archive_builds()
                 await self._publish_archives()
-            except DeborchError as error:
+            except (DeborchError, OSError) as error:
                 _log.warning("archives wait: %s", error)
                 await asyncio.sleep(_AFTER_ERROR_S)
                 continue
@@ -76,11 +78,12 @@ class ArchiveWorker:
 
     async def _publish_archives(self) -> None:
         """All that wait; one that cannot be published does not keep the others waiting."""
-        failure: DeborchError | None = None
+        failure: DeborchError | OSError | None = None
         for target in await self._publisher.behind():
             try:
                 published = await self._publisher.publish(target)
-            except DeborchError as error:
+            except (DeborchError, OSError) as error:
+                _failed.labels(target).inc()
                 _log.warning("archive of %s is not published: %s", target, error)
                 failure = error
                 continue
@@ -94,6 +97,6 @@ class ArchiveWorker:
     async def _record(self, connection: Connection, published: ArchivePublished, completed: Sequence[BuildId]) -> None:
         """In the publisher's transaction: what it means for builds and tasks, and who is told."""
         work = await after_publication(self._context, connection, published, completed)
-        records = await make_records(self._context.transactions.outbox_ids, work.events, work.commands)
+        records = await make_records(self._context.transactions.outbox_ids, work.events, work.commands, connection)
         await write_records(connection, records)
         self._messages = records.messages
