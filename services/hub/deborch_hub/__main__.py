@@ -33,7 +33,7 @@ from deborch_hub.store.id_blocks import IdBlocks
 from deborch_hub.store.logs import LogStore
 from deborch_hub.store.notifications import Notifications
 from deborch_hub.store.queries import MIGRATIONS, SQL
-from deborch_shared.bus import Bus
+from deborch_shared.bus import Bus, host_queue
 from deborch_shared.clock import SystemClock
 from deborch_shared.db import Database, Migrator
 from deborch_shared.errors import DeborchError
@@ -107,6 +107,8 @@ class HubProcess:
                 build_timeout_s=settings.build_timeout_s,
             ),
             source_keyring=settings.source_keyring,
+            declare_host_queue=lambda host: self.bus.declare(host_queue(host)),
+            dep_wait_retry_s=settings.dep_wait_retry_s,
             heartbeat_interval_s=settings.heartbeat_s,
             lease_s=settings.lease_s,
         )

@@ -28,6 +28,9 @@ class HubSettings(ServiceSettings, ListenSettings, BrokerSettings):
     build_memory_bytes: int = Field(1 << 30, ge=0, description="Memory that a build asks of a host.")
     build_disk_bytes: int = Field(2 << 30, ge=0, description="Disk that a build asks of a host.")
     build_timeout_s: float = Field(4 * 3600.0, gt=0, description="Seconds after which a build is ended.")
+    dep_wait_retry_s: float = Field(
+        3600.0, gt=0, description="Seconds after which a build that waits for build dependencies tries again by itself."
+    )
     source_keyring: Path | None = Field(
         None, description="Keys that may sign a .dsc where a target asks for it; binary or armoured."
     )

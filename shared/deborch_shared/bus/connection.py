@@ -12,13 +12,13 @@ from prometheus_client import Counter, Gauge
 
 from deborch_shared.bus.consumer import BatchConsumer, BatchHandler
 from deborch_shared.bus.publisher import Publication
-from deborch_shared.bus.topology import QueueSpec, Topology
+from deborch_shared.bus.topology import QueueSpec, Topology, declare_queue
 from deborch_shared.cancellation import apart
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 _log = logging.getLogger(__name__)
 _published = Counter("deborch_bus_messages_published_total", "Messages confirmed by the broker", ["exchange"])
-_connected = Gauge("deborch_bus_connected", "1 while the link to the broker is up")
+_connected = Gauge("deborch_bus_connected", "1 while the link to the broker is up", ["link"])
 _RETRY_S = 0.5
 _HEARTBEAT_S = 10
 _CONNECT_TIMEOUT_S = 10
@@ -34,6 +34,7 @@ class Bus:
     def __init__(self, url: str, *, name: str, queues: Sequence[QueueSpec] = ()) -> None:
         self._url = url
         self._name = name
+        self._gauge = _connected.labels(name)
         self._topology = Topology(tuple(queues))
         self._consumers: list[BatchConsumer] = []
         self._exchanges: dict[str, AbstractExchange] = {}
@@ -88,7 +89,7 @@ class Bus:
         self._channel.close_callbacks.add(lambda *_: _settle(ended))
         await self._topology.declare(self._channel)
         self._up.set()
-        _connected.set(1)
+        self._gauge.set(1)
         for callback in self.on_connected:
             callback()
         tasks = [asyncio.create_task(self._consume(connection, consumer)) for consumer in self._consumers]
@@ -106,7 +107,7 @@ class Bus:
 
     def _forget(self) -> None:
         self._up.clear()
-        _connected.set(0)
+        self._gauge.set(0)
         self._channel = None
         self._exchanges.clear()
 
@@ -132,6 +133,19 @@ class Bus:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    async def declare(self, spec: QueueSpec) -> None:
+        """See that a queue of another process is there.
+
+        Raises:
+            DeborchError: BROKER_UNAVAILABLE
+        """
+        if self._channel is None or not self._up.is_set():
+            raise _no_link()
+        try:
+            await declare_queue(self._channel, spec)
+        except _LOST as error:
+            raise _no_link() from error
+
     async def _publish_one(self, publication: Publication) -> None:
         exchange = await self._exchange(publication.exchange)
         message = aio_pika.Message(
@@ -151,12 +165,16 @@ class Bus:
 
     async def _exchange(self, name: str) -> AbstractExchange:
         if self._channel is None or not self._up.is_set():
-            raise DeborchError(
-                ErrorCode.BROKER_UNAVAILABLE, "there is no link to the broker", hint="it is tried again by itself"
-            )
+            raise _no_link()
         if name not in self._exchanges:
             self._exchanges[name] = await self._channel.get_exchange(name, ensure=False)
         return self._exchanges[name]
+
+
+def _no_link() -> DeborchError:
+    return DeborchError(
+        ErrorCode.BROKER_UNAVAILABLE, "there is no link to the broker", hint="it is tried again by itself"
+    )
 
 
 def _first(error: BaseException) -> str:

@@ -34,6 +34,9 @@ async def create_build(context: Context, command: BuildCreate, by: Principal, on
     plans = plan_builds(
         source.control.architectures if source else ["any"], target["architectures"], command.architectures
     )
+    demands = [_build_demand(context, target, plan.architecture, command.required_tags) for plan in plans]
+    for demand in [_fetch_demand(context, target, command)] if source is None else demands:
+        await context.requirements.id_of(demand)  # known from here on: inside, it would want a second connection
     async with context.transactions.begin() as work:
         build_id = await once_only(work, by, once, lambda: _insert(work, command, target, source, by))
         if build_id.repeated:
@@ -184,13 +187,6 @@ async def add_build_tasks(
             ),
             timeout_s=context.defaults.build_timeout_s,
         )
-        demand = Demand(
-            plan.architecture,
-            frozenset(target["required_tags"]) | frozenset(required_tags),
-            context.defaults.build_cpu,
-            context.defaults.build_memory_bytes,
-            context.defaults.build_disk_bytes,
-        )
         label = f"{version['name']} {version['version']} {plan.architecture}"
         await _add_task(
             context,
@@ -199,7 +195,7 @@ async def add_build_tasks(
             kind=TaskKind.BUILD_PACKAGE,
             architecture=plan.architecture,
             label=label,
-            demand=demand,
+            demand=_build_demand(context, target, plan.architecture, required_tags),
             priority=priority,
             payload=payload.model_dump(),
         )
@@ -211,28 +207,43 @@ async def _add_fetch_task(
     wanted = command.suite_source
     if wanted is None:
         raise DeborchError(ErrorCode.INTERNAL, "a build without a .dsc has a source to fetch")
-    architecture = (command.architectures or tuple(target["architectures"]))[0]
+    demand = _fetch_demand(context, target, command)
     payload = FetchSourcePayload(
         target=target["name"],
         suite=target["suite"],
         components=tuple(target["components"]),
-        architecture=architecture,
+        architecture=demand.architecture,
         name=wanted.name,
         version=wanted.version,
     )
-    demand = Demand(architecture, frozenset(target["required_tags"]), 1, 0, context.defaults.fetch_disk_bytes)
     label = f"{wanted.name} {wanted.version or 'newest'} from {target['suite']}"
     await _add_task(
         context,
         work,
         build_id,
         kind=TaskKind.FETCH_SOURCE,
-        architecture=architecture,
+        architecture=demand.architecture,
         label=label,
         demand=demand,
         priority=command.priority,
         payload=payload.model_dump(),
     )
+
+
+def _build_demand(context: Context, target: asyncpg.Record, architecture: str, required_tags: Sequence[str]) -> Demand:
+    defaults = context.defaults
+    return Demand(
+        architecture,
+        frozenset(target["required_tags"]) | frozenset(required_tags),
+        defaults.build_cpu,
+        defaults.build_memory_bytes,
+        defaults.build_disk_bytes,
+    )
+
+
+def _fetch_demand(context: Context, target: asyncpg.Record, command: BuildCreate) -> Demand:
+    architecture = (command.architectures or tuple(target["architectures"]))[0]
+    return Demand(architecture, frozenset(target["required_tags"]), 1, 0, context.defaults.fetch_disk_bytes)
 
 
 async def _add_task(
@@ -251,7 +262,7 @@ async def _add_task(
     unpublished = await work.connection.fetchval(SQL["unpublished_predecessors"], build_id)
     state = TaskState.BLOCKED if unpublished else TaskState.FREE
     reason = BlockedReason.ARCHIVE.value if unpublished else None
-    (task_id,) = await context.task_ids.take(1)
+    (task_id,) = await context.task_ids.take(1, work.connection)
     await work.connection.execute(
         SQL["insert_task"],
         task_id,

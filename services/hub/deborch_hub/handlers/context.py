@@ -1,6 +1,6 @@
 """What the handlers work with, wired once in `__main__`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,5 +48,8 @@ class Context:
     wake_publisher: Callable[[], None]
     defaults: BuildDefaults
     source_keyring: Path | None
+    declare_host_queue: Callable[[str], Awaitable[None]]
+    """See that a host's queue is there before anything is sent to it."""
+    dep_wait_retry_s: float
     heartbeat_interval_s: float
     lease_s: float

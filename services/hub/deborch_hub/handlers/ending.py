@@ -97,6 +97,14 @@ async def give_back(context: Context, build_id: BuildId, command: GiveBack, by: 
                 f"build {build_id} is {build['state']}: nothing to give back",
                 hint="to build it again raise its version and submit it, or submit it with --scratch",
             )
+        if BuildState(build["state"]).is_terminal and await work.connection.fetchval(
+            SQL["unpublished_predecessors"], build_id
+        ):
+            raise DeborchError(
+                ErrorCode.ILLEGAL_TRANSITION,
+                f"build {build_id} waits for builds that are not published",
+                hint=f"give those back first (`deborch build show {build_id}` names them), or submit this one anew",
+            )
         freed = 0
         for task in await work.connection.fetch(SQL["tasks_of_build"], build_id):
             wanted = not command.architectures or task["architecture"] in command.architectures

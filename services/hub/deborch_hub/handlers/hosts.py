@@ -12,8 +12,12 @@ from deborch_shared.security import Principal
 
 
 async def register_host(context: Context, command: HostRegister, by: Principal) -> HostRegistration:
-    """A builder has started: it is known from now on, with what it has now."""
+    """A builder has started: it is known from now on, with what it has now.
+
+    Its queue is there first: the broker confirms what it has no queue for, and drops it.
+    """
     by.require_host(command.name)
+    await context.declare_host_queue(command.name)
     async with context.transactions.begin() as work:
         host_id = await work.connection.fetchval(
             SQL["register_host"],

@@ -13,6 +13,7 @@ from deborch_shared.contract.payloads import NoopPayload
 from deborch_shared.contract.states import HostState, TaskKind, TaskState
 from deborch_shared.contract.targets import TargetCreate
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.events.model import TaskCreated
 from deborch_shared.ids import BuildId, Sha256, TaskId
 from deborch_shared.security import Principal
 from deborch_shared.telemetry import current_traceparent
@@ -60,7 +61,7 @@ class Hub:
         async with self._context.transactions.begin() as work:
 
             async def make() -> int:
-                (task_id,) = await self._context.task_ids.take(1)
+                (task_id,) = await self._context.task_ids.take(1, work.connection)
                 made.append(TaskRef(id=task_id, state=TaskState.FREE))
                 await work.connection.execute(
                     SQL["insert_task"],
@@ -76,11 +77,15 @@ class Hub:
                     task.payload,
                     task.traceparent,
                 )
+                work.tell(TaskCreated(task_id=task_id, kind=task.kind.value, architecture=task.architecture))
                 work.after_commit.append(lambda: self._context.board.waiting.add(task.requirement_id))
                 return task_id
 
             done = await once_only(work, by, once, make)
-        return made[0] if made else TaskRef(id=done.value, state=TaskState.FREE)
+        if made:
+            return made[0]
+        state = await self._context.database.fetchval(SQL["task_state"], done.value)
+        return TaskRef(id=done.value, state=TaskState(state))
 
     async def cancel_build(self, build_id: BuildId, by: Principal) -> None:
         await ending.cancel_build(self._context, build_id, by)

@@ -22,10 +22,11 @@ async def once_only(work: Work, by: Principal, once: Idempotency | None, make: C
     """Run `make`, or give what it made before.
 
     Raises:
-        DeborchError: CONFLICT if the key was used for another request, or one with it is under way.
+        DeborchError: CONFLICT if the key was used for another request.
     """
     if once is None:
         return Done(await make(), repeated=False)
+    await work.connection.execute(SQL["lock_idempotency_key"], by.subject, once.key)
     earlier = await work.connection.fetchrow(SQL["idempotent_result"], by.subject, once.key)
     if earlier is not None:
         if bytes(earlier["request"]) != once.request:

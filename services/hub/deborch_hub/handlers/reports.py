@@ -14,7 +14,7 @@ from deborch_hub.domain.failures import move_after
 from deborch_hub.domain.transitions import Move
 from deborch_hub.handlers.build_progress import advance_build, after_fetch, keep_artifacts
 from deborch_hub.handlers.context import Context
-from deborch_hub.handlers.ending import move_task
+from deborch_hub.handlers.ending import move_task, unblock
 from deborch_hub.handlers.unit_of_work import SOURCE, Work
 from deborch_hub.store.queries import SQL
 from deborch_hub.store.records import make_records
@@ -124,6 +124,7 @@ async def finish_attempt(context: Context, report: BuildDone, *, fenced: bool = 
             SQL["lease_holds"], context.leadership.epoch, context.leadership.holder
         ):
             return
+        await work.connection.fetchval(SQL["lock_build_of_task"], report.task_id)
         task = await work.connection.fetchrow(SQL["lock_task_for_report"], report.task_id, report.attempt, report.host)
         if task is None:
             _stale.labels(report.TYPE).inc()
@@ -150,6 +151,8 @@ async def finish_attempt(context: Context, report: BuildDone, *, fenced: bool = 
             state = await move_task(work, report.task_id, state, report.attempt, Move.START)
         verdict = Verdict(state, move, failure_class, message)
         await _close(context, work, report, task, verdict)
+        if move is Move.DEP_WAIT and await work.connection.fetchval(SQL["published_since_assigned"], report.task_id):
+            await unblock(context, work, report.task_id, "the archive was published while it was looked for them")
         if task["build_id"] is not None and move in {Move.COMPLETE, Move.FAIL}:
             await advance_build(context, work, task["build_id"])
     context.board.release(report.task_id)

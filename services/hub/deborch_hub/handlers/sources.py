@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from deborch_hub.handlers.context import Context
 from deborch_hub.store.queries import SQL
 from deborch_shared.contract.builds import UploadedFile
@@ -12,6 +14,8 @@ from deborch_shared.ids import Sha256
 from deborch_shared.source_signatures import check_source_signature
 from deborch_shared.sources import MAX_DSC_BYTES, SourceDescription, check_file_name, parse_dsc
 from deborch_shared.versions import sort_key
+
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,11 @@ async def require_signature(context: Context, source: UploadedSource) -> None:
 async def store_source(connection: Connection, source: UploadedSource) -> int:
     """The id of the source version, made if it is new."""
     control = source.control
-    package_id = await connection.fetchval(SQL["source_package_id"], control.name)
-    row = await connection.fetchrow(
+    package = await _made_or_found(connection, SQL["source_package_id"], control.name)
+    row = await _made_or_found(
+        connection,
         SQL["source_version_id"],
-        package_id,
+        package["id"],
         control.version,
         sort_key(control.version),
         bytes.fromhex(source.dsc.sha256),
@@ -111,11 +116,17 @@ async def store_source(connection: Connection, source: UploadedSource) -> int:
         source.text,
         list(control.architectures),
     )
-    if row is None:
-        raise DeborchError(
-            ErrorCode.CONFLICT, "the source version is being stored by another request", hint="try again"
-        )
     if row["made"]:
         rows = [(row["id"], file.name, bytes.fromhex(file.sha256), file.size_bytes) for file in source.files]
         await connection.executemany(SQL["insert_source_file"], rows)
     return int(row["id"])
+
+
+async def _made_or_found(connection: Connection, query: str, *values: object) -> asyncpg.Record:
+    """The row that `query` makes or finds. One that another transaction has just committed, which therefore was
+    neither made nor seen by the statement, is seen by the next."""
+    for _ in range(_TRIES):
+        row = await connection.fetchrow(query, *values)
+        if row is not None:
+            return row
+    raise DeborchError(ErrorCode.SERVICE_UNAVAILABLE, "the source is being stored by another request", hint="try again")

@@ -57,7 +57,7 @@ class Transactions:
         async with self.database.transaction() as connection:
             work = Work(connection)
             yield work
-            records = await make_records(self.outbox_ids, work.events, work.commands)
+            records = await make_records(self.outbox_ids, work.events, work.commands, connection)
             await write_records(connection, records)
         self.committed(records.messages)
         for callback in work.after_commit:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 from prometheus_client import Counter
@@ -17,6 +18,7 @@ from deborch_hub.handlers.hosts import refresh_board
 from deborch_hub.handlers.unit_of_work import SOURCE
 from deborch_hub.store.queries import SQL
 from deborch_hub.store.records import make_records
+from deborch_shared.contract.states import TaskKind
 from deborch_shared.errors import DeborchError
 from deborch_shared.events import Event, new_event
 from deborch_shared.events.model import AssignTask, Resources, TaskAssigned
@@ -157,7 +159,16 @@ class Placer:
                 architecture=row["architecture"],
                 lease_s=self._context.lease_s,
                 resources=Resources(cpu=demand.cpu, memory_bytes=demand.memory_bytes, disk_bytes=demand.disk_bytes),
-                payload=row["payload"],
+                payload=self._payload(row),
             )
             commands.append((host.name, new_event(order, source=SOURCE, traceparent=parent)))
         return events, commands
+
+    def _payload(self, row: asyncpg.Record) -> dict[str, Any]:
+        """With the address that archives have now: it may be another one than when the task was made."""
+        payload: dict[str, Any] = row["payload"]
+        if row["kind"] != TaskKind.BUILD_PACKAGE.value:
+            return payload
+        sources, architecture = self._context.archive_sources, payload["architecture"]
+        names = [archive["name"] for archive in payload["archives"]]
+        return {**payload, "archives": [{"name": name, "sources": sources(name, [architecture])} for name in names]}

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from deborch_hub.handlers.context import Context
+from deborch_hub.handlers.ending import unblock
 from deborch_hub.handlers.hosts import refresh_board
 from deborch_hub.handlers.reports import finish_attempt
 from deborch_hub.store.queries import SQL
@@ -14,6 +15,7 @@ from deborch_shared.events.model import BuildDone, HostLost
 _log = logging.getLogger(__name__)
 SILENT_AFTER_HEARTBEATS = 3
 LONGEST_GRACE_S = 20.0
+DEP_WAITS_EVERY_S = 5.0
 _LOOK_EVERY_S = 1.0
 
 
@@ -24,6 +26,7 @@ class Reaper:
         self._context = context
         self._clock = clock
         self._deaf = True
+        self._next_retry_s = 0.0
 
     @property
     def _silent_after_s(self) -> float:
@@ -48,6 +51,7 @@ class Reaper:
                     await self._extend()
                 await self._expire_leases()
                 await self._lose_hosts(tell=not was_deaf)
+                await self._retry_dep_waits()
             except DeborchError as error:
                 if not error.temporary:
                     raise
@@ -74,17 +78,31 @@ class Reaper:
             )
             await finish_attempt(self._context, report, fenced=True)
 
+    async def _retry_dep_waits(self) -> None:
+        """Let those try again that have waited long for build dependencies of the Debian suite."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._next_retry_s:
+            return
+        self._next_retry_s = now_s + DEP_WAITS_EVERY_S
+        context = self._context
+        async with context.transactions.begin() as work:
+            if not await work.connection.fetchval(
+                SQL["lease_holds"], context.leadership.epoch, context.leadership.holder
+            ):
+                return
+            for row in await work.connection.fetch(SQL["dep_waits_to_retry"], context.dep_wait_retry_s):
+                await unblock(context, work, row["id"], "it has waited long; the suite may have them by now")
+
     async def _lose_hosts(self, *, tell: bool) -> None:
         """Place nothing on silent hosts. After an outage of ours nobody is told: they may be heard the next moment."""
         leadership = self._context.leadership
-        rows = await self._context.database.fetch(
-            SQL["lose_silent_hosts"], self._silent_after_s, leadership.epoch, leadership.holder
-        )
-        if not rows:
-            return
         async with self._context.transactions.begin() as work:
+            rows = await work.connection.fetch(
+                SQL["lose_silent_hosts"], self._silent_after_s, leadership.epoch, leadership.holder
+            )
             for row in rows:
                 _log.warning("host %s is lost", row["name"])
                 if tell:
                     work.tell(HostLost(host=row["name"], last_heartbeat_at=row["last_heartbeat_at"]))
-        await refresh_board(self._context)
+        if rows:
+            await refresh_board(self._context)

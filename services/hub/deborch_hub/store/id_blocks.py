@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 from deborch_hub.store.queries import SQL
-from deborch_shared.db import Database
+from deborch_shared.db import Connection, Database
 
 
 class IdBlocks:
@@ -17,11 +17,16 @@ class IdBlocks:
         self._ready: deque[int] = deque()
         self._filling = asyncio.Lock()
 
-    async def take(self, count: int) -> list[int]:
-        """`count` ids in rising order."""
+    async def take(self, count: int, connection: "Connection | None" = None) -> list[int]:
+        """`count` ids in rising order.
+
+        Who holds a connection gives it, so that nobody waits for a second one of the pool while holding the first.
+        """
         if len(self._ready) < count:
             async with self._filling:
                 while len(self._ready) < count:
-                    rows = await self._database.fetch(SQL["reserve_ids"], self._table, max(self._block, count))
+                    rows = await (connection or self._database).fetch(
+                        SQL["reserve_ids"], self._table, max(self._block, count)
+                    )
                     self._ready.extend(row["id"] for row in rows)
         return [self._ready.popleft() for _ in range(count)]

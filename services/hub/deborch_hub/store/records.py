@@ -50,8 +50,14 @@ class Records:
         )
 
 
-async def make_records(ids: IdBlocks, events: Sequence[Event], commands: Sequence[tuple[str, Event]] = ()) -> Records:
-    """The rows for `events` and for `commands` (host name, command), messages numbered in order."""
+async def make_records(
+    ids: IdBlocks,
+    events: Sequence[Event],
+    commands: Sequence[tuple[str, Event]] = (),
+    connection: "Connection | None" = None,
+) -> Records:
+    """The rows for `events` and for `commands` (host name, command), messages numbered in order. `connection`: the
+    caller's own, if it holds one."""
     records = Records()
     groups: dict[tuple[str, str], list[bytes]] = {}
     for event in events:
@@ -70,7 +76,7 @@ async def make_records(ids: IdBlocks, events: Sequence[Event], commands: Sequenc
     ]
     # Commands go first: a host that waits matters more than a watcher.
     chunks.sort(key=lambda chunk: chunk[0] != COMMANDS)
-    for message_id, (exchange, key, bodies) in zip(await ids.take(len(chunks)), chunks, strict=True):
+    for message_id, (exchange, key, bodies) in zip(await ids.take(len(chunks), connection), chunks, strict=True):
         single = len(bodies) == 1
         content_type = CONTENT_TYPE if single else BATCH_CONTENT_TYPE
         body = bodies[0] if single else b"[" + b",".join(bodies) + b"]"

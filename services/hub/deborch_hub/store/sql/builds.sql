@@ -76,13 +76,14 @@ UPDATE build SET version = $2, source_version_id = $3 WHERE id = $1
 INSERT INTO build_dependency (build_id, after_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
 
 -- name: builds_in_states
--- The states of the builds that a new one shall wait for.
-SELECT id, state, target_id FROM build WHERE id = ANY($1::bigint[])
+-- The states of the builds that a new one shall wait for, locked: none is published before the new one is there.
+SELECT id, state, target_id FROM build WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE
 
 -- name: unpublished_predecessors
 -- How many of the builds that this one waits for are not published yet.
-SELECT count(*) FROM build_dependency d JOIN build b ON b.id = d.after_id
-WHERE d.build_id = $1 AND b.state <> 'completed'
+SELECT count(*) FROM (
+  SELECT b.state FROM build_dependency d JOIN build b ON b.id = d.after_id WHERE d.build_id = $1 FOR SHARE OF b
+) AS predecessor WHERE state <> 'completed'
 
 -- name: lock_build
 -- A build, so that only one report at a time decides on it.
@@ -132,6 +133,10 @@ ORDER BY build.id LIMIT 50
 -- Take the key for this request; nothing if it was used before.
 INSERT INTO idempotency_key (principal, key, request, result_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING RETURNING result_id
+
+-- name: lock_idempotency_key
+-- One request with this key at a time: a second one waits, and then finds what the first has made.
+SELECT pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 0))
 
 -- name: idempotent_result
 -- What the key was used for before.

@@ -37,6 +37,10 @@ WITH lease AS (
 )
 SELECT count(*) FROM made
 
+-- name: task_state
+-- Where one task is now.
+SELECT state FROM task WHERE id = $1
+
 -- name: insert_task
 -- One task of a build.
 INSERT INTO task (id, build_id, kind, architecture, label, state, blocked_reason, requirement_id, priority, payload,
@@ -238,6 +242,25 @@ INSERT INTO task_dependency (task_id, needs_id) VALUES ($1, $2)
 -- Tasks of a target that wait for build dependencies; a new publication may have brought them.
 SELECT task.id, task.attempt FROM task JOIN build ON build.id = task.build_id
 WHERE build.target_id = $1 AND task.state = 'blocked' AND task.blocked_reason = 'build-dependencies'
+
+-- name: published_since_assigned
+-- Whether the archive that a build task reads was published since its last attempt was assigned. The row is locked, so that a
+-- publication either is seen here or sees what this transaction blocks.
+SELECT coalesce(archive.published_at > attempt.assigned_at, false)
+FROM task JOIN attempt ON attempt.task_id = task.id AND attempt.attempt = task.attempt
+JOIN build ON build.id = task.build_id JOIN archive ON archive.target_id = build.target_id
+WHERE task.id = $1 FOR SHARE OF archive
+
+-- name: dep_waits_to_retry
+-- Tasks that have waited long for build dependencies: the Debian suite, which tells nobody, may have them by now.
+SELECT task.id FROM task JOIN attempt ON attempt.task_id = task.id AND attempt.attempt = task.attempt
+WHERE task.state = 'blocked' AND task.blocked_reason = 'build-dependencies'
+  AND attempt.ended_at < now() - $1::float8 * interval '1 second'
+ORDER BY task.id LIMIT 50
+
+-- name: lock_build_of_task
+-- Builds are locked before their tasks, everywhere, so that two transactions never wait for each other.
+SELECT build.id FROM build WHERE build.id = (SELECT build_id FROM task WHERE task.id = $1) FOR UPDATE
 
 -- name: archive_waiting_tasks
 -- Tasks that wait for an archive and whose builds' predecessors are all published now.
