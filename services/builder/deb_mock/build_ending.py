@@ -15,7 +15,14 @@ from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError
 
 _READ_AT_MOST_BYTES = 32 << 20
-_DIAGNOSED = (FailureClass.COMPILE, FailureClass.INSTALL, FailureClass.DEPENDENCY_WAIT, FailureClass.FETCH)
+_DIAGNOSED = (
+    FailureClass.COMPILE,
+    FailureClass.INSTALL,
+    FailureClass.DEPENDENCY_WAIT,
+    FailureClass.FETCH,
+    FailureClass.KILLED_OOM,
+    FailureClass.KILLED_LIMIT,
+)
 """Where the log says why. Of a build that was ended from outside, its last lines say what it did."""
 
 

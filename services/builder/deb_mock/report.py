@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +66,7 @@ class BuildReport:
                 ("Extra repositories", " ".join(repository.name for repository in request.extra_sources)),
                 ("Time limit", f"{request.timeout_s:g} s"),
                 ("Log limit", f"{request.log_limit_bytes} bytes"),
+                ("Built by", f"deb-mock {_version()}"),
                 ("Machine", f"{machine.nodename}, {machine.sysname} {machine.release}, {machine.machine}"),
             )
         )
@@ -120,6 +122,7 @@ class BuildReport:
         """Times in seconds, sizes in bytes; what is not known is null or empty."""
         return {
             "format": FORMAT,
+            "deb_mock_version": _version(),
             "outcome": outcome,
             "failure": _failure(error),
             "source": _source(self.package, self.request),
@@ -163,6 +166,13 @@ def _costs(time: StageTime) -> str:
     costs = {name: value for name, value in _flat(time).items() if name != "stage" and value}
     shown = (f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in costs.items())
     return ", ".join(shown)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("deb-orchestrator")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _failure(error: DeborchError | None) -> dict[str, Any] | None:

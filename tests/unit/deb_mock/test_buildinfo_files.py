@@ -114,6 +114,7 @@ def test_a_binnmu_is_repeated_with_its_changelog_entry_word_for_word():
         ("Source: hello", "Source: ../hello", "no source package"),
         ("Version: 2.10-3", "Version: 2 10", "no source package"),
         ("\nArchitecture: amd64", "\nArchitecture: source", "no architecture"),
+        ("\nArchitecture: amd64", "\nArchitecture: arm64", "cross build, on amd64 for arm64"),
         ("hello_2.10-3_amd64.deb\nBuild-Origin", "../hello.deb\nBuild-Origin", "hello.deb"),
         ("Checksums-Sha256", "Checksums-Sha1", "no binary package"),
         ("autoconf (= 2.71-3)", "autoconf", "no exact version"),

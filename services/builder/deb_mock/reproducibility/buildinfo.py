@@ -93,6 +93,8 @@ def parse_buildinfo(text: bytes) -> BuildInfo:
     architecture = str(fields.get("Build-Architecture", ""))
     if not built or _ARCHITECTURE.match(architecture) is None:
         _refuse("it names no architecture, so it is of a source-only build")
+    if any(word not in ("all", architecture) for word in built):
+        _refuse(f"it is of a cross build, on {architecture} for {' '.join(built)}, which cannot be repeated yet")
     return BuildInfo(
         source=match["name"],
         source_version=source_version,

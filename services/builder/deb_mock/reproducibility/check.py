@@ -9,7 +9,7 @@ from pathlib import Path
 from deb_mock.arguments import SourceArgument
 from deb_mock.engine import Engine
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import BuildRequest, BuildResult, LogSink, StageSink
+from deb_mock.model import BuildRequest, BuildResult, LogSink, StageSink, Surroundings
 from deb_mock.ready_source import make_ready
 from deb_mock.reproducibility.comparison import ComparedFile, compare, packages_of
 from deb_mock.reproducibility.diffoscope import show_differences
@@ -88,18 +88,28 @@ class ReproducibilityCheck:
             place = directory / "source"
             dsc = await make_ready(self._engine, source, request, place, clean=True, on_log=on_log)
             request = replace(request, dsc=dsc, source_dir=dsc.parent)
-        results = []
-        for name, surroundings in (
-            ("first", request.surroundings),
-            ("second", chosen.applied(request.surroundings, machine)),
-        ):
-            on_build(name)
-            build_id = f"{request.build_id}-{name}"
-            one = replace(request, build_id=build_id, result_dir=directory / name, surroundings=surroundings)
-            results.append(await self._engine.build(one, on_log=on_log, on_stage=on_stage))
-        result = await self._compared(request, chosen, results[0], results[1], on_log)
+        on_build("first")
+        first = await self._build(request, "first", request.surroundings, on_log, on_stage)
+        on_build("second")
+        try:
+            second = await self._build(
+                request, "second", chosen.applied(request.surroundings, machine), on_log, on_stage
+            )
+        except DeborchError as error:
+            varied = ", ".join(variation.name for variation in chosen.variations)
+            error.message = f"the first build succeeded, and the second, with other {varied}, did not: {error.message}"
+            error.hint = f"{error.hint}; --vary=-NAME leaves a variation out that the package cannot be built with"
+            raise
+        result = await self._compared(request, chosen, first, second, on_log)
         (directory / _DESCRIPTION).write_text(json.dumps(asdict(result), indent=1, default=str) + "\n")
         return result
+
+    async def _build(
+        self, request: BuildRequest, name: str, around: Surroundings, on_log: LogSink, on_stage: StageSink | None
+    ) -> BuildResult:
+        directory, build_id = request.result_dir / name, f"{request.build_id}-{name}"
+        one = replace(request, build_id=build_id, result_dir=directory, surroundings=around)
+        return await self._engine.build(one, on_log=on_log, on_stage=on_stage)
 
     async def _machine(self, request: BuildRequest, on_log: LogSink) -> Machine:
         available = await self._engine.available(
