@@ -17,13 +17,16 @@ from deb_mock.question import Question
 from deb_mock.repositories import WORKSPACE, add_repository, put_file
 from deb_mock.steps import Steps
 from deb_mock.unmet import UnmetLine, Why, quarrels, unmet_lines
+from deborch_shared import versions
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 from deborch_shared.sources import SourceDescription
 
 _NAME = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?::(?P<architecture>[a-z0-9-]+))?")
+_VERSIONED = re.compile(r"\((?P<operator><<|<=|=|>=|>>) (?P<version>[^\s)]+)\)")
 _DEEPEST = 8
 _MOST_QUESTIONS = 60
 _SIMULATE = ("apt-get", "-q", "-s", "-o", "APT::Solver=internal", "-o", "Debug::pkgProblemResolver=1")
+_KEEP = ("-o", "APT::Get::List-Cleanup=false")
 _ELSEWHERE = "elsewhere.list"
 
 
@@ -146,20 +149,31 @@ class _Inquiry:
         lines = list(lines)
         mine = [line for line in lines if line.package == lines[0].package]
         known = await self.versions([line.relation for line in mine], ())
-        return tuple([await self._explained(line, known, depth) for line in mine])
+        found: list[Unmet] = []
+        alternatives: list[Unmet] = []
+        for line in mine:
+            alternatives.append(await self._explained(line, known, depth))
+            if line.last:
+                found.append(_either(alternatives))
+                alternatives = []
+        return tuple(found)
 
     async def _explained(self, line: UnmetLine, known: dict[str, tuple[Available, ...]], depth: int) -> Unmet:
         name = _package(line.relation)
-        unmet = Unmet(line.relation, line.why, known.get(name, ()))
-        if line.why is not Why.UNINSTALLABLE:
+        unmet = Unmet(line.relation, line.why, known.get(name, known.get(name.partition(":")[0], ())))
+        if line.why not in (Why.UNINSTALLABLE, Why.VERSION):
             return unmet
+        fitting = [one.version for one in unmet.available if satisfies(one.version, line.relation)]
+        if not fitting:
+            return replace(unmet, why=Why.VERSION if unmet.available else Why.MISSING)
         if depth >= _DEEPEST or len(self._seen) >= _MOST_QUESTIONS or line.relation in self._seen:
             return unmet
         self._seen.add(line.relation)
-        output = await self.simulate(["--no-install-recommends", "install", name])
+        output = await self.simulate(["--no-install-recommends", "install", f"{name}={fitting[0]}"])
         if output is None:
             return replace(unmet, why=Why.CONFLICT)
-        return replace(unmet, because=await self.explained(unmet_lines(output), depth + 1), quarrels=quarrels(output))
+        because = await self.explained(unmet_lines(output), depth + 1)
+        return replace(unmet, why=Why.UNINSTALLABLE, because=because, quarrels=quarrels(output))
 
     async def versions(self, names: Iterable[str], only: Sequence[str]) -> dict[str, tuple[Available, ...]]:
         """What apt knows of each package."""
@@ -178,7 +192,21 @@ class _Inquiry:
         return {name: tuple(versions) for name, versions in found.items()}
 
 
-_KEEP = ("-o", "APT::Get::List-Cleanup=false")
+def satisfies(version: str, relation: str) -> bool:
+    """Whether `version` is one that `relation` allows (deb-control(5)); the package is not looked at."""
+    wanted = _VERSIONED.search(relation)
+    if wanted is None:
+        return True
+    order = versions.compare(version, wanted["version"])
+    return {"<<": order < 0, "<=": order <= 0, "=": order == 0, ">=": order >= 0, ">>": order > 0}[wanted["operator"]]
+
+
+def _either(alternatives: Sequence[Unmet]) -> Unmet:
+    """Alternatives as one relation, missing if all of them are."""
+    if len(alternatives) == 1:
+        return alternatives[0]
+    why = Why.MISSING if all(one.why is Why.MISSING for one in alternatives) else Why.UNINSTALLABLE
+    return Unmet(" | ".join(one.relation for one in alternatives), why, because=tuple(alternatives))
 
 
 def _package(relation: str) -> str:

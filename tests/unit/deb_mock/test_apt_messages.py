@@ -1,6 +1,9 @@
 """What apt said, as apt 2.6 says it."""
 
+import pytest
+
 from deb_mock.apt_output import downloads, explain, removals, unmet_relations
+from deb_mock.explanation import satisfies
 from deb_mock.failures import FailureClass
 from deb_mock.unmet import Why, quarrels, unmet_lines
 from deborch_shared.errors import ErrorCode
@@ -89,3 +92,18 @@ def test_what_the_problem_resolver_found_at_odds_is_told_once():
 def test_packages_of_the_base_that_would_go_are_found():
     said = "x\nThe following packages will be REMOVED:\n  make* build-essential\nThe following NEW packages: x\n  y\n"
     assert removals(said) == ("build-essential", "make")
+
+
+@pytest.mark.parametrize(
+    ("version", "relation", "fits"),
+    [
+        ("1.0", "x", True),
+        ("1.0", "x (>= 1.0)", True),
+        ("1:0.5", "x (>= 1.0)", True),
+        ("1.0~rc1", "x (>= 1.0)", False),
+        ("1.0", "x:any (<< 1.0)", False),
+        ("1.0", "x (= 1.0-0)", True),
+    ],
+)
+def test_versions_are_compared_as_dpkg_does(version, relation, fits):
+    assert satisfies(version, relation) is fits

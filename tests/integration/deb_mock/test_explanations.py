@@ -1,0 +1,54 @@
+"""Why build dependencies cannot be installed, as the real apt sees it."""
+
+from dataclasses import replace
+
+import pytest
+from tests.integration.deb_mock.conftest import native_architecture
+from tests.integration.deb_mock.signed_repository import SignedRepository
+from tests.integration.deb_mock.tiny_source import make_source
+
+from deb_mock.model import ArtifactKind, ExtraRepository
+from deb_mock.source import SourcePackage
+from deb_mock.unmet import Why
+
+
+@pytest.fixture
+async def repository(engine, request_for, log, tmp_path):
+    """A signed repository with `outer`, which needs `inner (>= 2)`, and `inner` in version 1."""
+    repository = SignedRepository(tmp_path / "repository", native_architecture())
+    request = request_for()
+    for name, depends in (("inner", ""), ("outer", "inner (>= 2)")):
+        directory = tmp_path / name
+        directory.mkdir()
+        body = f"sed -i 's/^Description/Depends: {depends}\\nDescription/' debian/control" if depends else "true"
+        dsc = make_source(directory, name=name, body=body)
+        built = await engine.build(
+            replace(request, dsc=dsc, source_dir=directory, result_dir=tmp_path / f"{name}-built"), on_log=log.extend
+        )
+        repository.publish(*(each.path for each in built.artifacts if each.kind is ArtifactKind.DEB))
+    yield repository
+    repository.close()
+
+
+async def test_each_relation_is_explained_down_to_what_is_missing(engine, repository, request_for, log, tmp_path):
+    directory = tmp_path / "needy"
+    directory.mkdir()
+    needs = "build-essential, no-such-a | no-such-b, outer, inner (>= 3), dpkg-dev"
+    dsc = make_source(directory, name="needy", build_depends=needs)
+    source = (await SourcePackage.read(dsc)).description
+    extra = (ExtraRepository("test", repository.stanza(f"file:{repository.directory}")),)
+    request = replace(request_for.last, extra_sources=extra)
+
+    answer = await engine.explain(source, request, on_log=log.extend)
+    assert not answer.installable
+    by_relation = {unmet.relation: unmet for unmet in answer.unmet}
+    assert by_relation["no-such-a | no-such-b"].why is Why.MISSING
+    assert by_relation["inner (>= 3)"].why is Why.VERSION
+    assert [one.version for one in by_relation["inner (>= 3)"].available] == ["1.0"]
+    outer = by_relation["outer"]
+    assert outer.why is Why.UNINSTALLABLE
+    assert [(one.relation, one.why) for one in outer.because] == [("inner (>= 2)", Why.VERSION)]
+    assert not any("dpkg-dev" in relation for relation in by_relation)
+
+    fine = await engine.explain(replace(source, relations={}), request, on_log=log.extend)
+    assert fine.installable
