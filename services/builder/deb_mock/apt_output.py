@@ -2,6 +2,7 @@
 
 import re
 
+from deb_mock.archive_faults import FAULTS, fault_in
 from deb_mock.failures import FailureClass, failure
 from deb_mock.unmet import Why, unmet_lines
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
@@ -13,17 +14,6 @@ STRICT_UPDATE = ("-o", "APT::Update::Error-Mode=any")
 _PRINTED_URI = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<digest>\S*)\s*$", re.MULTILINE)
 _NO_CANDIDATE = re.compile(r"^E: Unable to locate package (?P<name>\S+)", re.MULTILINE)
 _REMOVED = re.compile(r"^The following packages will be REMOVED:\n(?P<names>(?: .*\n)+)", re.MULTILINE)
-_FETCH_SIGNS = (
-    "Failed to fetch",
-    "Could not resolve",
-    "Could not connect",
-    "Unable to connect",
-    "Unable to fetch",
-    "is not signed",
-    "is no longer signed",
-    "NO_PUBKEY",
-    "404  Not Found",
-)
 
 
 def downloads(output: str) -> tuple[tuple[str, str, str], ...]:
@@ -49,11 +39,6 @@ def unmet_relations(output: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def is_about_fetching(output: str) -> bool:
-    """Whether apt failed because an archive could not be read or verified."""
-    return any(sign in output for sign in _FETCH_SIGNS)
-
-
 def explain(output: str, *, doing: str, otherwise: FailureClass) -> DeborchError:
     """The error for a failed apt run: dep-wait with the relations, fetch-fault, or `otherwise`."""
     missing = unmet_relations(output)
@@ -66,16 +51,26 @@ def explain(output: str, *, doing: str, otherwise: FailureClass) -> DeborchError
             hint="build or add the packages that provide them; the build can go on once they are in the archive",
             missing=list(missing),
         )
-    if is_about_fetching(output):
-        return failure(
-            FailureClass.FETCH,
-            ErrorCode.FETCH_FAILED,
-            f"{doing}: an archive could not be read or verified: {tail}",
-            hint="check the network, the proxy variables, and the keys of the archives",
-        )
+    refused = archive_failure(output, doing=doing)
+    if refused is not None:
+        return refused
     return failure(
         otherwise,
         ErrorCode.CHROOT_FAILED,
         f"{doing}: {tail}",
         hint="the end of apt's output says why",
+    )
+
+
+def archive_failure(output: str, *, doing: str) -> DeborchError | None:
+    """The error for an archive that could not be read or verified, or for the full disk in the way of that."""
+    fault = fault_in(output)
+    if fault is None:
+        return None
+    full = fault is FAULTS[0]
+    return failure(
+        FailureClass.CHROOT if full else FailureClass.FETCH,
+        ErrorCode.DISK_FULL if full else ErrorCode.FETCH_FAILED,
+        f"{doing}: {fault.what}: {bounded(output[-800:].strip())}",
+        hint=fault.hint,
     )

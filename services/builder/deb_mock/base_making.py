@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deb_mock.apt_output import archive_failure
 from deb_mock.base_recipe import BaseRecipe
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import HostApt
@@ -17,7 +18,6 @@ _IN_NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mo
 _GRACE_S = 0.2
 """What mmdebstrap would clean up is removed by us anyway."""
 _NAME_AND_VERSION = 2
-_UNREACHABLE = ("Could not resolve", "Could not connect", "Failed to fetch", "Unable to connect")
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -61,18 +61,14 @@ def _explained(error: DeborchError, recipe: BaseRecipe) -> DeborchError:
     output = str(error.fields.get("output", ""))
     if error.fields.get("reason") == "start":
         return error
-    if any(sign in output for sign in _UNREACHABLE):
-        return failure(
-            FailureClass.FETCH,
-            ErrorCode.FETCH_FAILED,
-            f"the archive of {recipe.suite} could not be read: {output[-600:]}",
-            hint="check the network, the proxy variables and the mirror setting; is the suite's name right?",
-        )
+    refused = archive_failure(output, doing=f"making the base of {recipe.suite}")
+    if refused is not None:
+        return refused
     return failure(
         FailureClass.CHROOT,
         ErrorCode.CHROOT_FAILED,
         f"mmdebstrap could not make the base of {recipe.suite}: {output[-600:]}",
-        hint="the end of its output says why; an expired or foreign archive key is the usual reason",
+        hint="the end of its output says why",
     )
 
 

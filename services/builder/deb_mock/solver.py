@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from deb_mock import apt_output, relations
+from deb_mock import apt_output
+from deb_mock.build_plan import is_cross, profiles_of
 from deb_mock.buildroot import Buildroots
 from deb_mock.dependency_apt import Answer
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import Base
 from deb_mock.once_layer import layer_made_in, layer_path
 from deb_mock.question import Question
-from deb_mock.repositories import add_repository, put_file
+from deb_mock.repositories import WORKSPACE, add_repository, put_file
 from deb_mock.steps import Steps
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
@@ -24,9 +25,18 @@ from deborch_shared.sandbox.spec import Bind
 
 _PACKAGES = ("apt-cudf", "aspcud")
 _PURPOSE = "solver-aspcud"
+_STAND_IN = "deb-mock-build-dependencies"
+_REDUCE = """
+my ($relations, $architecture, $kind, @profiles) = @ARGV;
+my $parsed = deps_parse($relations, reduce_restrictions => 1, build_dep => 1, union => $kind eq "union",
+    host_arch => $architecture, build_arch => $architecture, build_profiles => \\@profiles);
+defined $parsed or die "the relations cannot be read\\n";
+print $parsed->output();
+"""
+"""Without what does not count for this architecture and these profiles."""
 _STATUS_OF_BASE = "/var/lib/dpkg/status-of-base"
 _EXACTLY = ("-y", "--no-install-recommends", "--allow-downgrades", "install")
-_NOTHING = "External solver failed"
+_NOTHING = "External solver failed with"
 _OPTIONS = (
     "--solver",
     "aspcud",
@@ -54,6 +64,13 @@ class AspcudSolver:
             DeborchError: INVALID_INPUT if the suite has no aspcud, DEPENDENCY_WAIT if nothing can be chosen.
         """
         base, request = question.base, question.request
+        if is_cross(request):
+            raise failure(
+                FailureClass.POLICY,
+                ErrorCode.INVALID_INPUT,
+                "aspcud does not resolve cross builds",
+                hint="resolve by apt (--resolver apt)",
+            )
         layer = layer_path(directory, _PURPOSE, base)
         if not layer.is_dir():
             await self._make(base, layer, steps)
@@ -62,14 +79,43 @@ class AspcudSolver:
         )
         status = Bind(base.root / "var/lib/dpkg/status", _STATUS_OF_BASE)
         async with open_sandbox(replace(spec, binds=(*spec.binds, status))) as sandbox:
-            put_file(sandbox, relations.NAME_INSIDE, question.dsc)
             for repository in request.extra_sources:
                 await add_repository(sandbox, repository)
+            put_file(sandbox, "Packages", (await self._stand_in(sandbox, question, steps)).encode())
+            put_file(sandbox, "solver.list", f"deb [trusted=yes] file:{WORKSPACE} ./\n".encode())
+            target = "/etc/apt/sources.list.d/solver.list"
+            await steps.run(sandbox, ["cp", f"{WORKSPACE}/solver.list", target], quiet=True)
             if request.extra_sources:
                 command = ["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"]
                 await self._run(sandbox, command, "reading an extra repository", steps, network=True)
-            command = ["apt-get", "-q", "--print-uris", *_OPTIONS, *question.arguments]
-            return await self._run(sandbox, command, "resolving build dependencies by aspcud", steps)
+            only = ["-o", f"Dir::Etc::SourceList={target}", "-o", "Dir::Etc::SourceParts=-"]
+            keep = ["-o", "APT::Get::List-Cleanup=false"]
+            await self._run(sandbox, ["apt-get", "-q", *only, *keep, "update"], "reading the question", steps)
+            command = [
+                "apt-get",
+                "-q",
+                "-y",
+                "--print-uris",
+                *_OPTIONS,
+                "install",
+                "--no-install-recommends",
+                _STAND_IN,
+            ]
+            output = await self._run(sandbox, command, "resolving build dependencies by aspcud", steps)
+        return "".join(line for line in output.splitlines(keepends=True) if f"/{_STAND_IN}.deb" not in line)
+
+    async def _stand_in(self, sandbox: Sandbox, question: Question, steps: Steps) -> str:
+        """The stanza of a package that depends on what is wanted: apt-cudf does not know what build-dep asks."""
+        request, wanted = question.request, question.relations
+        skipped = {"any": ("-Indep",), "all": ("-Arch",)}.get(request.mode, ())
+        stanza = [f"Package: {_STAND_IN}", "Version: 1", f"Architecture: {request.architecture}"]
+        for field, kind in (("Depends", "dep"), ("Conflicts", "union")):
+            parts = [v for k, v in wanted.items() if k.startswith(f"Build-{field}") and not k.endswith(skipped)]
+            if parts:
+                argv = ["perl", "-MDpkg::Deps", "-e", _REDUCE, ", ".join(parts), request.architecture, kind]
+                reduced = await steps.run(sandbox, [*argv, *profiles_of(request)], quiet=True)
+                stanza.append(f"{field}: {reduced.output.decode('utf-8', 'replace').replace(':native', '')}")
+        return "\n".join((*stanza, f"Filename: ./{_STAND_IN}.deb", "Size: 1", f"SHA256: {'0' * 64}", "", ""))
 
     async def _make(self, base: Base, layer: Path, steps: Steps) -> None:
         steps.say("installing aspcud in a layer of its own, once for this base")
@@ -95,7 +141,7 @@ class AspcudSolver:
         if result.returncode == 0:
             return output
         steps.log(result.output)
-        if _NOTHING in output:
+        if _NOTHING in output or apt_output.unmet_relations(output):
             raise failure(
                 FailureClass.DEPENDENCY_WAIT,
                 ErrorCode.DEPENDENCY_WAIT,

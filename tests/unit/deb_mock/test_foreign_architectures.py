@@ -1,0 +1,69 @@
+"""Whether programs of another architecture run here, found out by trying and explained."""
+
+import pytest
+
+from deb_mock import foreign
+from deborch_shared.errors import DeborchError
+
+ARCHITECTURES = ("amd64", "i386", "arm64", "armhf", "armel", "riscv64", "ppc64el", "s390x", "loong64")
+
+
+def refuses(_: bytes) -> bool:
+    return False
+
+
+@pytest.fixture
+def binfmt(tmp_path):
+    (tmp_path / "register").touch()
+    return tmp_path
+
+
+def test_the_own_architecture_is_not_tried():
+    assert foreign.probe("amd64", "amd64", runs=refuses).runs
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_each_program_is_a_complete_elf_file(architecture):
+    content = foreign.program(architecture)
+    order = "big" if architecture == "s390x" else "little"
+    wide = content[4] == 2
+    entry = int.from_bytes(content[24 : 32 if wide else 28], order)
+    size = int.from_bytes(content[96:104] if wide else content[68:72], order)
+    assert content.startswith(b"\x7fELF")
+    assert size == len(content)
+    assert 0 < entry - 0x10000 < len(content)
+
+
+def test_what_runs_is_said_to_run_and_by_what(binfmt):
+    assert "processor" in foreign.probe("i386", "amd64", runs=lambda _: True, binfmt=binfmt).reason
+    (binfmt / "qemu-aarch64").write_text("enabled\n")
+    assert "qemu-user" in foreign.probe("arm64", "amd64", runs=lambda _: True, binfmt=binfmt).reason
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        (None, "no qemu-aarch64 is registered"),
+        ("disabled\ninterpreter /usr/bin/qemu-aarch64\nflags: F\n", "disabled"),
+        ("enabled\ninterpreter /usr/bin/qemu-aarch64\nflags: OC\n", "without the flag F"),
+        ("enabled\ninterpreter /usr/bin/qemu-aarch64\nflags: F\n", "does not run them"),
+    ],
+)
+def test_what_does_not_run_has_a_reason_and_a_fix(binfmt, handler, reason):
+    if handler is not None:
+        (binfmt / "qemu-aarch64").write_text(handler)
+    support = foreign.probe("arm64", "amd64", runs=refuses, binfmt=binfmt)
+    assert not support.runs
+    assert reason in support.reason
+    assert "qemu-user-static" in support.fix
+    assert "--host arm64" in support.fix
+
+
+def test_without_binfmt_misc_the_fix_says_how_to_mount_it(tmp_path):
+    assert "mount -t binfmt_misc" in foreign.probe("arm64", "amd64", runs=refuses, binfmt=tmp_path).fix
+
+
+def test_an_unknown_architecture_is_a_policy_failure():
+    with pytest.raises(DeborchError) as caught:
+        foreign.require("vax", "amd64")
+    assert caught.value.fields["failure_class"] == "policy"
