@@ -65,10 +65,15 @@ class EnrolmentToken(Output):
 
 
 class Enrol(Input):
-    """What a builder sends at its first start."""
+    """What a builder sends at its first start.
+
+    `secret` is 32 random bytes of its own as base64url, kept before they are sent: the key is made with them, and the
+    same token with the same secret gives the same key again, whatever became of the first answer.
+    """
 
     host: Name
     enrolment_token: Secret
+    secret: Secret | None = None
 
 
 class WhoAmI(Output):

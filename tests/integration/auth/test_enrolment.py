@@ -1,4 +1,5 @@
 import asyncio
+import secrets
 
 import asyncpg
 import pytest
@@ -13,9 +14,9 @@ async def allow(service, host: str, **changes: int) -> str:
     return made.enrolment_token
 
 
-async def enrol(service, host: str, token: str) -> NewKey:
+async def enrol(service, host: str, token: str, secret: str | None = None) -> NewKey:
     async with service.client() as anonymous:
-        return await anonymous.post("/api/v1/enrol", NewKey, Enrol(host=host, enrolment_token=token))
+        return await anonymous.post("/api/v1/enrol", NewKey, Enrol(host=host, enrolment_token=token, secret=secret))
 
 
 async def refusal(awaitable) -> DeborchError:
@@ -46,6 +47,24 @@ async def test_of_many_that_race_for_one_token_one_gets_a_key(service):
     refused = [outcome for outcome in outcomes if not isinstance(outcome, NewKey)]
     assert {error.code for error in refused} == {ErrorCode.UNAUTHENTICATED}
     assert await service.database.fetchval("SELECT count(*) FROM api_key WHERE host = 'b1'") == 1
+
+
+async def test_the_same_secret_gets_the_same_key_again_and_no_other_secret_does(service):
+    token, secret = await allow(service, "b1"), secrets.token_urlsafe(32)
+    outcomes = await asyncio.gather(*(enrol(service, "b1", token, secret) for _ in range(4)))
+    assert len({made.api_key for made in outcomes}) == 1
+    assert outcomes[0].api_key.endswith(f"_{secret}")
+    for other in (None, secrets.token_urlsafe(32)):
+        assert (await refusal(enrol(service, "b1", token, other))).code is ErrorCode.UNAUTHENTICATED
+    async with service.client(service.admin_key) as admin:
+        await admin.post(f"/api/v1/keys/{outcomes[0].id}/revoke", Key)
+    assert (await refusal(enrol(service, "b1", token, secret))).code is ErrorCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("secret", ["", "short", "x" * 44, "é" * 43])
+async def test_a_secret_that_is_too_weak_to_be_a_key_is_refused(service, secret):
+    error = await refusal(enrol(service, "b1", await allow(service, "b1"), secret))
+    assert error.code is ErrorCode.INVALID_INPUT
 
 
 async def test_a_name_with_an_active_key_is_taken(service):

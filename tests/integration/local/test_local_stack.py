@@ -65,9 +65,18 @@ async def test_after_kill_9_nothing_is_left_and_the_next_start_works(data, monke
         process.kill()
     assert hub_url
     assert len(left) == 6
+    key = (data / "builder.key").read_text()
+    died_while_enrolling(data, key)
     async with LocalStack(data, lambda notice: None) as stack:
         assert stack.endpoints.hub_url == hub_url
         assert not [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        assert (data / "builder.key").read_text() == key
+
+
+def died_while_enrolling(data: Path, key: str) -> None:
+    """Make it look as if the kill had come when auth had given the builder its key and none was written."""
+    (data / "builder.key").rename(data / "builder.key.enrolling")
+    (data / "builder.key.enrolling").write_text(key.strip()[-43:])
 
 
 def start_in_process_of_its_own(data: Path) -> "subprocess.Popen[str]":

@@ -14,6 +14,7 @@ from enum import StrEnum
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _TEXT = re.compile(r"deborch_(?P<kind>[a-z]+)_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})\Z")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES, _SECRET_BYTES = 8, 32
 _NO_DIGEST = bytes(hashlib.sha256().digest_size)
 
@@ -58,8 +59,19 @@ def prefix_of(kind: CredentialKind, credential_id: str) -> str:
     return f"deborch_{kind}_{credential_id}"
 
 
-def new_credential(kind: CredentialKind) -> Credential:
-    return Credential(kind, secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES))
+def new_credential(kind: CredentialKind, secret: str | None = None) -> Credential:
+    """A credential with `secret`, which its holder made, or with a fresh one.
+
+    Raises:
+        DeborchError: INVALID_INPUT if `secret` is not 32 bytes in base64url.
+    """
+    if secret is not None and not _SECRET.fullmatch(secret):
+        raise DeborchError(
+            ErrorCode.INVALID_INPUT,
+            "the secret is not of the right form",
+            hint="send 32 random bytes as 43 characters of base64url without padding, or none",
+        )
+    return Credential(kind, secrets.token_hex(_ID_BYTES), secret or secrets.token_urlsafe(_SECRET_BYTES))
 
 
 def parse_credential(text: str, *kinds: CredentialKind) -> Credential:

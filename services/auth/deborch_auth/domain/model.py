@@ -50,3 +50,5 @@ class Enrolment:
     created_by: str
     expires_at: datetime
     used_at: datetime | None = None
+    key_id: str | None = None
+    """The key that it was spent on."""

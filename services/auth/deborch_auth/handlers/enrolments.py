@@ -1,13 +1,14 @@
 """How a builder gets its service key: an admin allows a name once, the builder redeems that once."""
 
 from datetime import timedelta
+from typing import NoReturn
 
 from deborch_auth.domain.credentials import Credential, CredentialKind, new_credential, parse_credential
 from deborch_auth.domain.model import ApiKey, Enrolment
 from deborch_auth.handlers import audit
 from deborch_auth.handlers.context import Auth
 from deborch_auth.handlers.keys import shown_once
-from deborch_auth.store.store import enrolment_spent, name_taken
+from deborch_auth.store.store import name_taken
 from deborch_shared.contract.auth import Enrol, EnrolmentCreate, EnrolmentToken, NewKey
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.security import Principal, Role
@@ -37,17 +38,15 @@ async def create_enrolment(auth: Auth, wanted: EnrolmentCreate, *, by: Principal
 
 
 async def enrol(auth: Auth, wanted: Enrol, *, address: str) -> NewKey:
-    """The service key of the builder that holds the token.
+    """The service key of the builder that holds the token; the same one again for the secret that it was made with.
 
     Raises:
-        DeborchError: UNAUTHENTICATED, NAME_TAKEN, or RATE_LIMITED after too many failures from `address`.
+        DeborchError: UNAUTHENTICATED, NAME_TAKEN, INVALID_INPUT for a secret of another form, or RATE_LIMITED after
+            too many failures from `address`.
     """
     auth.failures.admit(address)
     try:
-        enrolment = await _redeemable(auth, wanted)
-        credential = new_credential(CredentialKind.HOST)
-        key = _service_key(auth, enrolment, credential)
-        await auth.store.redeem(enrolment, key, auth.clock.now())
+        key, credential = await _redeemed(auth, wanted)
     except DeborchError as error:
         if error.code is ErrorCode.UNAUTHENTICATED:
             auth.failures.failed(address)
@@ -57,7 +56,38 @@ async def enrol(auth: Auth, wanted: Enrol, *, address: str) -> NewKey:
     return shown_once(key, credential)
 
 
-async def _redeemable(auth: Auth, wanted: Enrol) -> Enrolment:
+async def _redeemed(auth: Auth, wanted: Enrol) -> tuple[ApiKey, Credential]:
+    enrolment = await _permitted(auth, wanted)
+    secret = wanted.secret.get_secret_value() if wanted.secret is not None else None
+    credential = new_credential(CredentialKind.HOST, secret)
+    key = _service_key(auth, enrolment, credential)
+    if await auth.store.redeem(enrolment, key, auth.clock.now()):
+        return key, credential
+    return await _made_before(auth, enrolment.id, secret) or _refuse_spent(enrolment.host)
+
+
+async def _made_before(auth: Auth, enrolment_id: str, secret: str | None) -> tuple[ApiKey, Credential] | None:
+    """The key that the enrolment was spent on, for who knows its secret already: the first answer did not arrive."""
+    enrolment = await auth.store.enrolment(enrolment_id)
+    if secret is None or enrolment is None or enrolment.key_id is None:
+        return None
+    key = await auth.store.key(enrolment.key_id)
+    credential = Credential(CredentialKind.HOST, enrolment.key_id, secret)
+    if not credential.matches(auth.pepper, key.digest if key else None) or key is None or key.revoked_at is not None:
+        return None
+    return key, credential
+
+
+def _refuse_spent(host: str) -> NoReturn:
+    raise DeborchError(
+        ErrorCode.UNAUTHENTICATED,
+        f"the enrolment token of {host} was used before or has expired",
+        hint="ask an admin for a new one",
+    )
+
+
+async def _permitted(auth: Auth, wanted: Enrol) -> Enrolment:
+    """What the token in `wanted` permits, spent and expired ones too."""
     credential = parse_credential(wanted.enrolment_token.get_secret_value(), CredentialKind.ENROLMENT)
     enrolment = await auth.store.enrolment(credential.id)
     if not credential.matches(auth.pepper, enrolment.digest if enrolment else None) or enrolment is None:
@@ -70,8 +100,6 @@ async def _redeemable(auth: Auth, wanted: Enrol) -> Enrolment:
             f"the enrolment token is for a builder called {enrolment.host}",
             hint="give the builder that name, or ask an admin for a token for its own",
         )
-    if enrolment.used_at is not None or enrolment.expires_at <= auth.clock.now():
-        raise enrolment_spent(enrolment.host)
     return enrolment
 
 

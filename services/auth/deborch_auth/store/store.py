@@ -92,17 +92,17 @@ class Store:
         row = await self._database.fetchrow(self._sql["enrolment_by_id"], enrolment_id)
         return _enrolment(row) if row else None
 
-    async def redeem(self, enrolment: Enrolment, key: ApiKey, now: datetime) -> None:
-        """Spend `enrolment` on `key`, both or neither, once whoever races.
+    async def redeem(self, enrolment: Enrolment, key: ApiKey, now: datetime) -> bool:
+        """Spend `enrolment` on `key`, both or neither, once whoever races; False if it is spent or expired.
 
         Raises:
-            DeborchError: UNAUTHENTICATED if it is spent or expired; NAME_TAKEN if the host has an active key, and
-                then it is not spent.
+            DeborchError: NAME_TAKEN if the host has an active key, and then it is not spent.
         """
         async with self._database.transaction() as connection:
             if await connection.fetchval(self._sql["use_enrolment"], enrolment.id, now, key.id) is None:
-                raise enrolment_spent(enrolment.host)
+                return False
             await self._insert_key(connection, key)
+        return True
 
     async def signing_keys(self, now: datetime) -> list[SigningKey]:
         """The keys whose tokens may still be valid, the newest first."""
@@ -158,15 +158,6 @@ def name_taken(host: str) -> DeborchError:
     )
 
 
-def enrolment_spent(host: str) -> DeborchError:
-    """The refusal of an enrolment token that was used or is too old."""
-    return DeborchError(
-        ErrorCode.UNAUTHENTICATED,
-        f"the enrolment token of {host} was used before or has expired",
-        hint="ask an admin for a new one",
-    )
-
-
 def _key(row: asyncpg.Record) -> ApiKey:
     return ApiKey(
         id=row["id"],
@@ -193,6 +184,7 @@ def _enrolment(row: asyncpg.Record) -> Enrolment:
         created_by=row["created_by"],
         expires_at=row["expires_at"],
         used_at=row["used_at"],
+        key_id=row["key_id"],
     )
 
 

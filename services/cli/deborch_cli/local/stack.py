@@ -172,9 +172,14 @@ class LocalStack:
         if self.data.builder_key.exists():
             return
         async with open_session(self.admin_credentials()) as session:
-            permit = await session.auth.post(
-                "/api/v1/enrolments", EnrolmentToken, EnrolmentCreate(host=self.builder_name, expires_in_s=600)
-            )
+            try:
+                permit = await session.auth.post(
+                    "/api/v1/enrolments", EnrolmentToken, EnrolmentCreate(host=self.builder_name, expires_in_s=600)
+                )
+            except DeborchError as error:
+                if error.code is ErrorCode.NAME_TAKEN and self.data.enrolment_token.exists():
+                    return  # Spent by a builder that died before it wrote its key: it gets the same one for it again.
+                raise
         write_private(self.data.enrolment_token, permit.enrolment_token)
 
 
