@@ -12,22 +12,21 @@ _GIB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What this host has registered with. `engine_problem` says why it cannot build, if it cannot."""
+    """What this host has registered with."""
 
     host: str
     architectures: frozenset[str]
     resources: Resources
-    engine_problem: str | None = None
 
-    def refusal(self, task: AssignTask, in_use: Iterable[Resources]) -> str | None:
-        """Why `task` cannot be done beside what is `in_use`; None if it can."""
+    def refusal(self, task: AssignTask, in_use: Iterable[Resources], problem: str | None) -> str | None:
+        """Why `task` cannot be done beside what is `in_use`; None if it can. `problem`: why nothing can be built."""
         kind = KINDS.get(task.kind)
         if kind is None:
             return f"tasks of kind {bounded(task.kind, 60)!r} are not known here: upgrade the builder"
         if task.architecture and task.architecture not in self.architectures:
             return f"it is for {task.architecture}, this host has {', '.join(sorted(self.architectures))}"
-        if kind.needs_engine and self.engine_problem:
-            return f"no package can be built here: {self.engine_problem}"
+        if kind.needs_engine and problem:
+            return f"no package can be built here: {problem}"
         if strange := kind.not_understood(task.payload):
             return f"its order is not understood here ({strange}): upgrade hub and builder to one version"
         return self._shortage(task.resources, in_use)

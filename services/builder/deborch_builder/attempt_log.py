@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 from prometheus_client import Counter
 
-from deborch_builder.backoff import WORTH_WAITING_FOR, Backoff
+from deborch_builder.backoff import WORTH_WAITING_FOR_S, Backoff
 from deborch_builder.durable_files import as_disk_full
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -83,6 +83,9 @@ class AttemptLog:
 
         Waits for as long as the hub is away. If the hub says that the attempt is not the current one, calls
         `on_fenced` and returns.
+
+        Raises:
+            DeborchError: UNAUTHENTICATED or INTERNAL, when nobody mended that in time: no result would arrive either.
         """
         try:
             while not (self._finished and self._sent_bytes == self._size_bytes):
@@ -96,6 +99,8 @@ class AttemptLog:
             if error.code in _FENCED:
                 self._on_fenced(error.message)
                 return
+            if error.code in WORTH_WAITING_FOR_S:
+                raise
             _log.error("the hub refuses the rest of log %s: %s", self._path, error)
 
     async def _ship_written(self) -> None:
@@ -109,7 +114,7 @@ class AttemptLog:
             except DeborchError as error:
                 if error.code is ErrorCode.CONFLICT and "size_bytes" in error.fields:
                     self._sent_bytes = min(int(error.fields["size_bytes"]), self._size_bytes)
-                elif error.temporary or error.code in WORTH_WAITING_FOR:
+                elif backoff.bears(error):
                     _log.warning("log %s waits: %s", self._path, error)
                 else:
                     raise

@@ -15,6 +15,7 @@ from deborch_builder.attempt_key import AttemptKey, key_of
 from deborch_builder.attempts import Attempts, Ending
 from deborch_builder.failures import message_of
 from deborch_builder.journal import Journal
+from deborch_builder.readiness import Readiness
 from deborch_builder.reporter import Report, Reporter
 from deborch_shared.contract.states import TaskKind
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -30,8 +31,11 @@ _REMEMBERED = 20_000
 class Commands:
     """The handler of this host's queue."""
 
-    def __init__(self, offer: Offer, attempts: Attempts, journal: Journal, reporter: Reporter) -> None:
+    def __init__(
+        self, offer: Offer, readiness: Readiness, attempts: Attempts, journal: Journal, reporter: Reporter
+    ) -> None:
         self._offer = offer
+        self._readiness = readiness
         self._attempts = attempts
         self._journal = journal
         self._reporter = reporter
@@ -53,6 +57,8 @@ class Commands:
         """
         accepted: dict[AttemptKey, AssignTask] = {}
         reports: list[Report] = []
+        if any(isinstance(event.data, AssignTask) for event in events):
+            await self._readiness.look_again()
         for event in events:
             if isinstance(event.data, AssignTask):
                 reports += self._answer(event.data, accepted)
@@ -80,7 +86,8 @@ class Commands:
     def _refusal(self, task: AssignTask, accepted: dict[AttemptKey, AssignTask]) -> str | None:
         if self.draining:
             return f"builder {self._offer.host} is draining"
-        return self._offer.refusal(task, [*self._attempts.in_use(), *(one.resources for one in accepted.values())])
+        in_use = [*self._attempts.in_use(), *(one.resources for one in accepted.values())]
+        return self._offer.refusal(task, in_use, self._readiness.problem)
 
     def _refuse(self, task: AssignTask, reason: str) -> Sequence[Report]:
         key = key_of(task)

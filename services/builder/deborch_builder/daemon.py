@@ -19,6 +19,7 @@ from deborch_builder.heartbeat import Heartbeats
 from deborch_builder.hub import HttpHub
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
+from deborch_builder.readiness import EngineNeed, Readiness
 from deborch_builder.recovery import recover
 from deborch_builder.registration import register
 from deborch_builder.reporter import Reporter
@@ -28,7 +29,6 @@ from deborch_builder.transfers import Transfers
 from deborch_shared.bus import Bus, host_queue
 from deborch_shared.clock import Clock
 from deborch_shared.contract.hosts import HostRegister
-from deborch_shared.errors import DeborchError
 from deborch_shared.events.model import HostHeartbeat, Resources
 from deborch_shared.http import ApiClient, ReadyCheck
 from deborch_shared.lifecycle import Lifecycle
@@ -62,7 +62,7 @@ class Daemon:
         self._clock = clock
         self._bus = Bus(settings.amqp_dsn(), name=f"builder {settings.name}")
         self._registered = False
-        self._engine_problem: str | None = None
+        self._readiness = Readiness(clock)
 
     async def run(self, lifecycle: Lifecycle) -> None:
         """Start and work until `lifecycle` stops, then drain.
@@ -84,21 +84,25 @@ class Daemon:
         settings, clock = self._settings, self._clock
         journal, spool = Journal(self._data.assignments), Spool(self._data.spool)
         not_again = await asyncio.to_thread(recover, settings.name, journal, spool, self._data.work)
-        self._engine_problem = await self._recovered_engine()
+        engine_need = EngineNeed(self._engine)
+        await engine_need.look()
+        self._readiness.add(engine_need)
         auth = await stack.enter_async_context(ApiClient(settings.auth_url))
         key = await ensure_key(auth, settings.name, settings.key_path, settings.enrolment, clock)
-        client = ApiClient(settings.hub_url, token=AccessTokens(auth, key, clock), timeout_s=_HTTP_TIMEOUT_S)
+        tokens = AccessTokens(auth, key, clock)
+        client = ApiClient(settings.hub_url, token=tokens, timeout_s=_HTTP_TIMEOUT_S)
         hub = HttpHub(await stack.enter_async_context(client))
         host = await self._described()
         registration = await register(hub, host, clock)
         self._registered = True
+        self._readiness.add(tokens)
 
         reporter = Reporter(self._bus, spool, clock)
         tools = Tools(self._engine, Transfers(hub, clock), clock)
         attempts = Attempts(
             host=host.name, work_dir=self._data.work, tools=tools, hub=hub, journal=journal, reporter=reporter
         )
-        commands = Commands(self._offer(host), attempts, journal, reporter)
+        commands = Commands(_offer(host), self._readiness, attempts, journal, reporter)
         commands.remember(not_again)
         self._bus.consume(host_queue(host.name), commands.handle)
         return _Node(self._bus, reporter, attempts, commands, registration.heartbeat_interval_s)
@@ -107,10 +111,14 @@ class Daemon:
         heartbeats = Heartbeats(node.bus, lambda: [self._heartbeat(node)], self._clock)
         interval_s = node.heartbeat_interval_s
         async with asyncio.TaskGroup() as group:
-            parts = [
-                group.create_task(part)
-                for part in (node.bus.run(), node.reporter.run(), node.attempts.run(), heartbeats.run(interval_s))
-            ]
+            works = (
+                node.bus.run(),
+                node.reporter.run(),
+                node.attempts.run(),
+                heartbeats.run(interval_s),
+                self._readiness.run(),
+            )
+            parts = [group.create_task(work) for work in works]
             await lifecycle.stopping.wait()
             node.commands.draining = True
             await heartbeats.send()
@@ -131,14 +139,6 @@ class Daemon:
             running=node.attempts.for_heartbeat(),
         )
 
-    async def _recovered_engine(self) -> str | None:
-        try:
-            await self._engine.recover()
-        except DeborchError as error:
-            _log.error("this host runs no builds: %s", error)
-            return str(error)
-        return None
-
     async def _described(self) -> HostRegister:
         settings, machine_has = self._settings, machine.resources_of(self._data.root)
         return HostRegister(
@@ -151,14 +151,6 @@ class Daemon:
             versions=await machine.versions(),
         )
 
-    def _offer(self, host: HostRegister) -> Offer:
-        return Offer(
-            host=host.name,
-            architectures=frozenset(host.architectures),
-            resources=Resources(cpu=host.cpu, memory_bytes=host.memory_bytes, disk_bytes=host.disk_bytes),
-            engine_problem=self._engine_problem,
-        )
-
     def _ready_checks(self) -> dict[str, ReadyCheck]:
         async def hub() -> str | None:
             return None if self._registered else "this host is not registered at the hub yet"
@@ -167,9 +159,17 @@ class Daemon:
             return None if self._bus.connected else "there is no link to the broker"
 
         async def engine() -> str | None:
-            return self._engine_problem
+            return self._readiness.problem
 
         return {"hub": hub, "broker": broker, "engine": engine}
+
+
+def _offer(host: HostRegister) -> Offer:
+    return Offer(
+        host=host.name,
+        architectures=frozenset(host.architectures),
+        resources=Resources(cpu=host.cpu, memory_bytes=host.memory_bytes, disk_bytes=host.disk_bytes),
+    )
 
 
 async def _unless_stopped(lifecycle: Lifecycle, work: Coroutine[Any, Any, ResultT]) -> ResultT | None:

@@ -20,6 +20,8 @@ _BY_CODE: Mapping[ErrorCode, FailureClass] = MappingProxyType(
         ErrorCode.FETCH_FAILED: "fetch-fault",
         ErrorCode.DIGEST_MISMATCH: "fetch-fault",
         ErrorCode.NOT_FOUND: "fetch-fault",
+        ErrorCode.UNAUTHENTICATED: "host-lost",
+        ErrorCode.INTERNAL: "internal",
         ErrorCode.BUILD_FAILED: "compile",
         ErrorCode.PROCESS_TIMEOUT: "timeout",
         ErrorCode.INVALID_SOURCE: "policy",

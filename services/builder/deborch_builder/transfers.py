@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from prometheus_client import Counter
 
-from deborch_builder.backoff import WORTH_WAITING_FOR, persist
+from deborch_builder.backoff import persist
 from deborch_builder.durable_files import as_disk_full
 from deborch_builder.hub import Hub
 from deborch_shared.clock import Clock
@@ -80,7 +80,9 @@ class Transfers:
             try:
                 with path.open("wb") as sink:
                     if file.size_bytes:
-                        await persist(lambda: resume(sink), clock=self._clock, what=f"fetching {file.name}")
+                        await persist(
+                            lambda: resume(sink), clock=self._clock, what=f"fetching {file.name}", patient=True
+                        )
             except OSError as error:
                 raise as_disk_full(error, path) from error
         if received != file.size_bytes or digest.hexdigest() != file.sha256:
@@ -95,7 +97,8 @@ class Transfers:
                         lambda: self._send(file, path),
                         clock=self._clock,
                         what=f"uploading {path.name}",
-                        also=WORTH_WAITING_FOR | _RACED,
+                        also=_RACED,
+                        patient=True,
                     )
                     return file
                 except DeborchError as error:

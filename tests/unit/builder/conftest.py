@@ -13,6 +13,7 @@ from deborch_builder.attempts import Attempts
 from deborch_builder.commands import Commands
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
+from deborch_builder.readiness import Readiness
 from deborch_builder.reporter import Reporter
 from deborch_builder.spool import Spool
 from deborch_builder.transfers import Transfers
@@ -50,7 +51,8 @@ class Builder:
             journal=self.journal,
             reporter=self.reporter,
         )
-        self.commands = Commands(self.offer, self.attempts, self.journal, self.reporter)
+        self.readiness = Readiness(self.clock)
+        self.commands = Commands(self.offer, self.readiness, self.attempts, self.journal, self.reporter)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

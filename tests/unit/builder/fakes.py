@@ -165,7 +165,8 @@ class FakeEngine:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.hold = False
-        self.unusable: DeborchError | None = None
+        self.unusable: DeborchError | OSError | None = None
+        self.recoveries = 0
         self.builds: list[BuildOrder] = []
         self.fetches: list[FetchOrder] = []
         self.canceled = 0
@@ -178,6 +179,7 @@ class FakeEngine:
         self._released.set()
 
     async def recover(self) -> None:
+        self.recoveries += 1
         if self.unusable is not None:
             raise self.unusable
 

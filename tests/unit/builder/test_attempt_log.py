@@ -21,7 +21,8 @@ class Shipping:
         self.hub = FakeHub()
         self.chunks: list[tuple[int, int]] = []
         self.fenced: list[str] = []
-        self.log = AttemptLog(path, self._append, FakeClock(), on_fenced=self.fenced.append)
+        self.clock = FakeClock()
+        self.log = AttemptLog(path, self._append, self.clock, on_fenced=self.fenced.append)
 
     async def _append(self, offset: int, chunk: bytes) -> int:
         self.chunks.append((offset, len(chunk)))
@@ -131,3 +132,13 @@ def test_a_full_disk_says_so(tmp_path, monkeypatch) -> None:
         AttemptLog(tmp_path / "log", None, FakeClock(), on_fenced=print).write(b"x")
     assert refused.value.code is ErrorCode.DISK_FULL
     assert str(tmp_path) in refused.value.hint
+
+
+async def test_a_log_that_the_hub_does_not_let_in_ends_the_attempt_in_time(shipping: Shipping) -> None:
+    shipping.hub.troubles = [DeborchError(ErrorCode.UNAUTHENTICATED, "the key was revoked")] * 1000
+    with shipping.log as log:
+        log.write(b"line\n")
+        with pytest.raises(DeborchError) as refused:
+            await log.ship()
+    assert refused.value.code is ErrorCode.UNAUTHENTICATED
+    assert 300 <= sum(shipping.clock.slept_s) < 320

@@ -91,6 +91,20 @@ async def test_each_failure_has_its_class(builder: Builder, error, expected) -> 
     assert not done.artifacts
 
 
+async def test_a_builder_whose_key_was_revoked_gives_its_task_back_over_the_bus(builder: Builder) -> None:
+    """Heartbeats go on meanwhile and would keep the task's lease for good."""
+    builder.engine.hold = True
+    task = build_task(builder.hub)
+    await builder.receive(task)
+    await builder.engine.building.wait()
+    builder.hub.troubles = [DeborchError(ErrorCode.UNAUTHENTICATED, "the key was revoked")] * 1000
+    done = await done_of(builder)
+    assert (done.succeeded, done.failure_class) == (False, "host-lost")
+    assert "revoked" in done.message
+    assert builder.engine.canceled == 1
+    assert not files_below(builder.directory)
+
+
 async def test_a_dep_wait_names_what_is_missing(builder: Builder) -> None:
     builder.engine.failure = DeborchError(ErrorCode.DEPENDENCY_WAIT, "x", missing=["libfoo-dev (>= 2)", "bar"])
     await builder.receive(build_task(builder.hub))

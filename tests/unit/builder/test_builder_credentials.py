@@ -55,6 +55,31 @@ async def test_the_enrolment_token_becomes_a_key_file_that_only_its_owner_reads(
     assert [path.name for path in file.parent.iterdir()] == ["host.key"]
 
 
+async def test_an_enrolment_that_died_before_the_key_was_written_is_taken_up_with_the_same_secret(
+    auth, clock, tmp_path, monkeypatch
+) -> None:
+    """As after kill -9, a full disk or a lost answer: the token is spent, and auth knows the secret that it went to."""
+    file = tmp_path / "host.key"
+    kept_at_first_call: list[str] = []
+    post = auth.post
+
+    async def dies_once(*arguments: object) -> None:
+        kept_at_first_call.append((tmp_path / "host.key.enrolling").read_text().strip())
+        await post(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(auth, "post", dies_once)
+    with pytest.raises(KeyboardInterrupt):
+        await ensure_key(auth, "b1", file, lambda: "once", clock)
+    monkeypatch.setattr(auth, "post", post)
+    assert await ensure_key(auth, "b1", file, lambda: "once", clock) == "the-key"
+    first, second = (asked.secret.get_secret_value() for asked in auth.asked)
+    assert [first] == kept_at_first_call
+    assert first == second
+    assert len(first) == 43
+    assert [path.name for path in tmp_path.iterdir()] == ["host.key"]
+
+
 async def test_a_key_file_makes_enrolment_unnecessary(auth, clock, tmp_path) -> None:
     file = tmp_path / "host.key"
     file.write_text("known-key\n")
@@ -108,3 +133,17 @@ async def test_a_token_is_used_to_its_end_while_auth_is_away(auth, clock) -> Non
     with pytest.raises(DeborchError) as refused:
         await tokens(False)
     assert refused.value.temporary
+
+
+async def test_a_key_that_auth_refuses_keeps_the_host_from_building_until_it_is_good_again(auth, clock) -> None:
+    tokens = AccessTokens(auth, "the-key", clock)
+    await tokens(False)
+    clock.advance(500)
+    auth.troubles = [DeborchError(ErrorCode.UNAUTHENTICATED, "the key was revoked"), AWAY]
+    with pytest.raises(DeborchError):
+        await tokens(False)
+    assert "revoked" in str(tokens.problem)
+    await tokens.look()
+    assert "revoked" in str(tokens.problem)
+    await tokens.look()
+    assert tokens.problem is None

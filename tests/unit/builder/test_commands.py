@@ -1,13 +1,14 @@
 """Assignments and cancels: each is answered once, whatever is delivered twice, and none is acknowledged too early."""
 
 import asyncio
-from dataclasses import replace
+import errno
 
 import pytest
 from tests.unit.builder.conftest import GIB, Builder
 from tests.unit.builder.fakes import build_task, files_below, noop, until
 
 from deborch_builder import journal
+from deborch_builder.readiness import EngineNeed
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import new_event
 from deborch_shared.events.model import BuildDone, CancelTask, Resources, TaskCreated, TaskRefused
@@ -103,15 +104,54 @@ async def test_resources_are_counted_over_a_batch_and_free_again_after_the_end(b
     assert len(builder.reports(TaskRefused)) == 1
 
 
+async def require_engine(builder: Builder) -> None:
+    """As the daemon does at its start."""
+    need = EngineNeed(builder.engine)
+    await need.look()
+    builder.readiness.add(need)
+
+
 async def test_builds_are_refused_without_an_engine_and_noops_are_not(tmp_path) -> None:
     made = Builder(tmp_path)
-    made.commands._offer = replace(made.offer, engine_problem="this needs root")
+    made.engine.unusable = DeborchError(ErrorCode.NEEDS_ROOT, "this needs root")
+    await require_engine(made)
     made.start()
     await made.receive(build_task(made.hub, 1), noop(2))
     await made.stop()
     (refusal,) = made.reports(TaskRefused)
     assert "this needs root" in refusal.reason
     assert [report.task_id for report in made.reports(BuildDone)] == [2]
+
+
+async def test_a_disk_that_was_full_at_start_needs_no_restart_when_it_has_room_again(builder: Builder) -> None:
+    builder.engine.unusable = OSError(errno.ENOSPC, "No space left on device")
+    await require_engine(builder)
+    builder.clock.advance(6)
+    await builder.receive(build_task(builder.hub, 1))
+    (refusal,) = builder.reports(TaskRefused)
+    assert "No space left" in refusal.reason
+    builder.engine.unusable = None
+    builder.clock.advance(6)
+    await builder.receive(build_task(builder.hub, 2))
+    await until(lambda: builder.reports(BuildDone))
+    assert len(builder.reports(TaskRefused)) == 1
+
+
+async def test_an_engine_that_is_not_usable_is_asked_again_each_minute_and_by_a_rush_only_once(
+    builder: Builder,
+) -> None:
+    builder.engine.unusable = DeborchError(ErrorCode.DISK_FULL, "no space is left")
+    await require_engine(builder)
+    builder.clock.advance(6)
+    asked = builder.engine.recoveries
+    for number in range(10):
+        await builder.receive(build_task(builder.hub, number))
+    assert builder.engine.recoveries == asked + 1
+    builder.engine.unusable = None
+    looking = asyncio.create_task(builder.readiness.run())
+    await until(lambda: builder.readiness.problem is None)
+    looking.cancel()
+    assert 60 in builder.clock.slept_s
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,28 @@ async def test_a_refused_upload_is_raised_by_itself(hub, transfers, tmp_path) ->
     with pytest.raises(DeborchError) as refused:
         await transfers.upload_all([made(tmp_path), made(tmp_path, b"other", "other.deb")])
     assert refused.value.code is ErrorCode.FORBIDDEN
+
+
+@pytest.mark.parametrize("code", [ErrorCode.INTERNAL, ErrorCode.UNAUTHENTICATED])
+async def test_downloads_and_uploads_outlast_what_an_operator_mends(hub, transfers, tmp_path, code) -> None:
+    file = stored(hub)
+    hub.troubles = [DeborchError(code, "not now")] * 3
+    await transfers.download_all([file], tmp_path)
+    hub.troubles = [DeborchError(code, "not now")] * 3
+    (sent,) = await transfers.upload_all([made(tmp_path, b"a result")])
+    assert sent.sha256 in hub.blobs
+
+
+@pytest.mark.parametrize(("code", "limit_s"), [(ErrorCode.INTERNAL, 900), (ErrorCode.UNAUTHENTICATED, 300)])
+async def test_what_nobody_mends_is_not_waited_for_without_end(hub, tmp_path, code, limit_s) -> None:
+    file = stored(hub)
+    hub.troubles = [DeborchError(code, "never again")] * 1000
+    for work in (
+        lambda transfers: transfers.download_all([file], tmp_path),
+        lambda transfers: transfers.upload_all([made(tmp_path)]),
+    ):
+        clock = FakeClock()
+        with pytest.raises(DeborchError) as refused:
+            await work(Transfers(hub, clock))
+        assert refused.value.code is code
+        assert limit_s <= sum(clock.slept_s) < limit_s + 20

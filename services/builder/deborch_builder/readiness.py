@@ -1,0 +1,90 @@
+"""Whether this host can build now, and if not, why. What was wrong once is looked at again while the daemon runs."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from deborch_builder.engine_port import BuildEngine
+from deborch_shared.clock import Clock
+from deborch_shared.errors import DeborchError
+
+_log = logging.getLogger(__name__)
+_LOOK_S = 60.0
+_NOT_SOONER_S = 5.0
+"""Between two looks, however many assignments are about to be refused."""
+
+
+class Need(Protocol):
+    """Something without which no package can be built here."""
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, as of the last look."""
+
+    async def look(self) -> None:
+        """See whether it is there."""
+
+
+class EngineNeed:
+    """The engine has cleaned up what an earlier process left, and says that it is usable."""
+
+    def __init__(self, engine: BuildEngine) -> None:
+        self._engine = engine
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return self._problem
+
+    async def look(self) -> None:
+        try:
+            await self._engine.recover()
+        except (DeborchError, OSError) as error:
+            self._problem = str(error)
+        else:
+            self._problem = None
+
+
+class Readiness:
+    """Looks again at what was wrong, each minute and before an assignment is refused for it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._needs: list[Need] = []
+        self._looking = asyncio.Lock()
+        self._looked_s = float("-inf")
+        self._told: str | None = None
+
+    def add(self, need: Need) -> None:
+        """Count `need` in; it has been looked at."""
+        self._needs.append(need)
+        self._tell()
+
+    @property
+    def problem(self) -> str | None:
+        """Why no package can be built here; None if one can."""
+        return next((need.problem for need in self._needs if need.problem is not None), None)
+
+    async def run(self) -> None:
+        """Look again each minute, until cancelled."""
+        while True:
+            await self._clock.sleep(_LOOK_S)
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        """See whether what was wrong is mended; nothing if nothing was, or if that was looked at just now."""
+        async with self._looking:
+            if self.problem is None or self._clock.monotonic_s() - self._looked_s < _NOT_SOONER_S:
+                return
+            self._looked_s = self._clock.monotonic_s()
+            for need in self._needs:
+                if need.problem is not None:
+                    await need.look()
+            self._tell()
+
+    def _tell(self) -> None:
+        before, self._told = self._told, self.problem
+        if self._told is not None and self._told != before:
+            _log.error("this host runs no builds: %s", self._told)
+        elif self._told is None and before is not None:
+            _log.info("this host runs builds again")
