@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deb_mock.base_recipe import ids_tag
 from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.isolation import shortcomings
 from deb_mock.limits import narrowed
 from deb_mock.model import BUILD_UID, Base, EngineConfig, ExtraRepository, LogSink
 from deb_mock.repositories import WORKSPACE, file_repositories
@@ -28,9 +29,11 @@ class Buildroots:
         self._probed = False
 
     async def probe(self, base: Base, on_log: LogSink) -> None:
-        """Find out once whether the base can be shown with mapped ids."""
+        """Find out once what this host can do: whether the base can be shown with mapped ids, and what is lacking."""
         if self._probed:
             return
+        for lacking in shortcomings():
+            on_log(f"deb-mock: {lacking.what} ({lacking.fix})\n".encode())
         if self._config.ids is not None:
             self._ids = self._config.ids
             try:
@@ -89,6 +92,8 @@ class Buildroots:
             binds=tuple(file_repositories(repositories)),
             hostname="buildroot",
             limits=narrowed(self._config.limits, limits),
+            filtering=self._config.filtering,
+            nested_namespaces=self._config.nested_namespaces,
         )
 
 

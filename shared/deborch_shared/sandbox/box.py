@@ -1,6 +1,7 @@
 """The sandbox as its users see it: open it, run commands in it, leave it, and nothing stays."""
 
 import asyncio
+import base64
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, follow, readable
+from deborch_shared.sandbox import seccomp
 from deborch_shared.sandbox.cgroups.group import ControlGroup
 from deborch_shared.sandbox.cgroups.hierarchies import find
 from deborch_shared.sandbox.keeper_link import KeeperLink
@@ -229,7 +231,8 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
     Raises:
         DeborchError: SANDBOX_FAILED, or ALREADY_EXISTS if a sandbox of that name is in use.
     """
-    message = spec.to_message()
+    calls = seccomp.for_spec(spec)
+    message = {**spec.to_message(), "filter": None if calls is None else base64.b64encode(calls).decode()}
     state_dir = spec.directory.parent
     group = ControlGroup(spec.directory.name, spec.limits, find())
     entry = _claim(spec, group)

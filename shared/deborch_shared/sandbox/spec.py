@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ class Limits:
     write_bytes_per_s: int | None = None
 
 
+class Filtering(StrEnum):
+    """Whether a seccomp filter refuses what no build needs; see `seccomp`."""
+
+    REQUIRED = "required"
+    """Without it nothing runs."""
+    PREFERRED = "preferred"
+    """Where the host cannot, go on without."""
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """One sandbox. All paths are absolute and free of the characters that overlayfs gives a meaning to."""
@@ -84,6 +95,9 @@ class SandboxSpec:
     binds: tuple[Bind, ...] = ()
     hostname: str = "sandbox"
     limits: Limits = Limits()
+    filtering: Filtering = Filtering.REQUIRED
+    nested_namespaces: bool = False
+    """Programs inside may make user namespaces, and mount in them. More of the kernel is then within their reach."""
     no_sync: bool = False
     """fsync(2) and its family do nothing and succeed: for files that are thrown away or copied out after."""
 
@@ -108,7 +122,6 @@ class SandboxSpec:
                 {"source": str(bind.source), "target": bind.target, "read_only": bind.read_only} for bind in self.binds
             ],
             "hostname": self.hostname,
-            "no_sync": self.no_sync,
         }
 
 

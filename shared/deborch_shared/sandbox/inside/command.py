@@ -160,6 +160,8 @@ def _init(job: _Job, guard_is_alive: int) -> NoReturn:
         os.setresuid(0, 0, 0)
     else:
         os.setgroups([])
+    if job.request["filter"] is not None:
+        syscalls.filter_calls(job.request["filter"])
     syscalls.keep_capabilities(_ROOT_KEEPS)
     syscalls.close_to_others()
     syscalls.die_with_parent()

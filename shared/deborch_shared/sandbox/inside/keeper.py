@@ -11,6 +11,7 @@ the owner closed it or died, the keeper ends every command, and the mounts end w
 """
 
 import array
+import base64
 import json
 import os
 import resource
@@ -79,6 +80,7 @@ class Keeper:
     def __init__(self, owner: socket.socket, spec: dict[str, Any]) -> None:
         self._owner = owner
         self._hostname = str(spec["hostname"])
+        self._filter = None if spec["filter"] is None else base64.b64decode(spec["filter"])
         self._user_namespace = make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] else None
         self._root = Root(spec, self._user_namespace)
         self._commands: dict[int, _Command] = {}
@@ -117,7 +119,7 @@ class Keeper:
                 if running.number == message["end"]:
                     running.end()
             return True
-        request = {**message, "hostname": self._hostname}
+        request = {**message, "hostname": self._hostname, "filter": self._filter}
         output, stdin = descriptors[0], descriptors[1] if len(descriptors) > 1 else None
         guard, reports = command.start(self._root, request, self._user_namespace, output, stdin)
         for descriptor in descriptors:

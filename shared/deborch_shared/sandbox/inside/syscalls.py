@@ -18,7 +18,8 @@ _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NODEV, _MOUNT_ATTR_IDMAP = 0x1, 0x4, 0x10_0000
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+_SECCOMP_MODE_FILTER, _FILTER_STEP_BYTES = 2, 8
 _SIGKILL = 9
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _CAPABILITY_VERSION_3 = 0x2008_0522
@@ -37,6 +38,10 @@ class _MountAttributes(ctypes.Structure):
         ("propagation", ctypes.c_uint64),
         ("userns_fd", ctypes.c_uint64),
     ]
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 
 
 def _checked(result: int, what: str) -> int:
@@ -138,6 +143,14 @@ def die_with_parent() -> None:
 def close_to_others() -> None:
     """Let no process of the same user trace this one or open its descriptors in /proc. Ends with execve(2)."""
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl DUMPABLE")
+
+
+def filter_calls(program: bytes) -> None:
+    """Let the kernel judge each system call from now on by `program`, an array of struct sock_filter (seccomp(2))."""
+    steps = ctypes.create_string_buffer(program, len(program))
+    whole = _FilterProgram(len(program) // _FILTER_STEP_BYTES, ctypes.addressof(steps))
+    arguments = (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(whole), 0, 0)
+    _checked(_libc.prctl(*arguments), "filter system calls (prctl SECCOMP)")
 
 
 def no_new_privileges() -> None:
