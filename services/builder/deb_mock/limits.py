@@ -14,6 +14,7 @@ _RESERVE_SHARE = 10
 _MOST_PIDS = 16_384
 _PIDS_AT_LEAST = 2_048
 _PIDS_FOR_A_CPU = 1_024
+_DISK_LEFT_BYTES = 1 << 30
 
 
 @cache
@@ -25,7 +26,8 @@ def machine_limits() -> Limits:
 def limits_for(memory_bytes: int, cpus: int) -> Limits:
     """All memory but a tenth (at most a quarter, at least 1 GiB if that is less), and threads by the CPUs."""
     reserve = min(max(_RESERVE_BYTES, memory_bytes // _RESERVE_SHARE), memory_bytes // 4)
-    return Limits(memory_bytes - reserve, pids=min(_MOST_PIDS, _PIDS_AT_LEAST + cpus * _PIDS_FOR_A_CPU))
+    pids = min(_MOST_PIDS, _PIDS_AT_LEAST + cpus * _PIDS_FOR_A_CPU)
+    return Limits(memory_bytes - reserve, pids=pids, disk_free_bytes=_DISK_LEFT_BYTES)
 
 
 def narrowed(configured: Limits | None, asked: Limits | None) -> Limits:
@@ -95,6 +97,17 @@ def full(size_bytes: int | None) -> DeborchError:
         ErrorCode.BUILD_FAILED,
         f"the build had filled the {_shown(size_bytes)} that it may have for its files",
         hint="give builds more memory for their files (tmpfs size), or let them use the disk (no tmpfs)",
+        limit="disk",
+    )
+
+
+def disk_nearly_full(left_bytes: int) -> DeborchError:
+    """Before the disk is full for everything else on the host as well."""
+    return failure(
+        FailureClass.CHROOT,
+        ErrorCode.DISK_FULL,
+        f"the build was ended: the disk that the buildroot is on has only {_shown(left_bytes)} left",
+        hint="free space there, or lower what must stay free (disk_free_bytes)",
         limit="disk",
     )
 

@@ -132,6 +132,7 @@ class Steps:
                 argv[0],
                 meter,
                 sandbox.limits,
+                free_bytes=sandbox.free_bytes if sandbox.scratch_bytes is None else None,
                 idle_s=None if quiet else self._log_idle_s,
                 on_sample=self._sampled if self._on_sample is not None else None,
             )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from deb_mock.failures import FailureClass, failure
-from deb_mock.limits import too_many_processes
+from deb_mock.limits import disk_nearly_full, too_many_processes
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.spec import Limits
 from deborch_shared.sandbox.usage import Meter, ResourceUse
@@ -17,7 +17,7 @@ _STUCK_AFTER = 5
 
 
 class Watch:
-    """Of one command. Tell it of output by `heard`."""
+    """Of one command. Tell it of output by `heard`; `free_bytes` says what is left of a disk that others use too."""
 
     def __init__(
         self,
@@ -25,12 +25,14 @@ class Watch:
         meter: Meter,
         limits: Limits,
         *,
+        free_bytes: Callable[[], int] | None = None,
         idle_s: float | None,
         on_sample: Callable[[ResourceUse], None] | None,
     ) -> None:
         self._program = program
         self._meter = meter
         self._limits = limits
+        self._free_bytes = free_bytes
         self._idle_s = idle_s
         self._on_sample = on_sample
         self._heard_s = time.monotonic()
@@ -78,6 +80,9 @@ class Watch:
         self._refused = use.forks_refused
         if self._stuck >= _STUCK_AFTER:
             return too_many_processes(self._program, self._limits)
+        left = self._free_bytes() if self._free_bytes is not None else None
+        if left is not None and left < (self._limits.disk_free_bytes or 0):
+            return disk_nearly_full(left)
         if self._idle_s is not None and silent_s > self._idle_s:
             return failure(
                 FailureClass.LOG_IDLE,

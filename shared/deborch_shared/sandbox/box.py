@@ -132,6 +132,11 @@ class Sandbox:
         """Count what everything in this sandbox uses from now on. One at a time: a new one starts the peak anew."""
         return Meter(self._group, self._scratch_bytes)
 
+    def free_bytes(self) -> int:
+        """What the file system of workspace and changes has left."""
+        usage = os.fstatvfs(self.workspace_fd)
+        return usage.f_bavail * usage.f_frsize
+
     def _scratch_bytes(self) -> int | None:
         if self._spec.scratch_bytes is None:
             return None

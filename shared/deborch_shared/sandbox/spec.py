@@ -61,6 +61,8 @@ class Limits:
     read_bytes_per_s: int | None = None
     """From the disk of the sandbox, past what is cached."""
     write_bytes_per_s: int | None = None
+    disk_free_bytes: int | None = None
+    """What must stay free on the disk of the sandbox. No cgroup holds it: whoever runs commands looks."""
 
 
 class Filtering(StrEnum):

@@ -51,8 +51,16 @@ def test_a_full_share_is_the_builds_own_doing_and_a_full_disk_is_not():
     assert full(None).temporary
 
 
-def watch(idle_s=None):
-    return Watch("make", None, Limits(pids=10), idle_s=idle_s, on_sample=None)
+def watch(idle_s=None, free_bytes=None):
+    limits = Limits(pids=10, disk_free_bytes=100)
+    return Watch("make", None, limits, free_bytes=free_bytes, idle_s=idle_s, on_sample=None)
+
+
+def test_a_build_is_ended_before_the_disk_is_full_for_all():
+    error = watch(free_bytes=lambda: 99).reason_to_end(ResourceUse(), 0)
+    assert error is not None
+    assert (error.code, error.fields["failure_class"]) == (ErrorCode.DISK_FULL, "chroot-fault")
+    assert watch(free_bytes=lambda: 100).reason_to_end(ResourceUse(), 0) is None
 
 
 def test_a_silent_command_is_ended_only_if_there_is_a_limit():
