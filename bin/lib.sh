@@ -12,7 +12,7 @@ PACKAGES_NEEDED_MIB=700
 #   apt's https  ca-certificates
 RUNTIME_PACKAGES=(
   python3 python3-venv ca-certificates util-linux procps mount
-  mmdebstrap debian-archive-keyring dpkg-dev apt-utils fakeroot zstd xz-utils uidmap gpg gpg-agent gpgv
+  mmdebstrap debian-archive-keyring dpkg-dev apt-utils fakeroot zstd xz-utils uidmap libseccomp2 gpg gpg-agent gpgv
 )
 # What the tests run besides that: git for the wheel test's clean copy.
 TEST_PACKAGES=(git)

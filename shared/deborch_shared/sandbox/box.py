@@ -17,7 +17,7 @@ from deborch_shared.sandbox.cgroups.group import ControlGroup
 from deborch_shared.sandbox.cgroups.hierarchies import find
 from deborch_shared.sandbox.keeper_link import KeeperLink
 from deborch_shared.sandbox.record import ProcessIdentity, Record, claim, remove
-from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, Limits, SandboxSpec, work_directory
+from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, Filtering, Limits, SandboxSpec, work_directory
 from deborch_shared.sandbox.terminal import UserTerminal
 from deborch_shared.sandbox.usage import Meter
 
@@ -237,7 +237,11 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
         DeborchError: SANDBOX_FAILED, or ALREADY_EXISTS if a sandbox of that name is in use.
     """
     calls = seccomp.for_spec(spec)
-    message = {**spec.to_message(), "filter": None if calls is None else base64.b64encode(calls).decode()}
+    message = {
+        **spec.to_message(),
+        "filter": None if calls is None else base64.b64encode(calls).decode(),
+        "filter_required": spec.filtering is Filtering.REQUIRED,
+    }
     state_dir = spec.directory.parent
     group = ControlGroup(spec.directory.name, spec.limits, find())
     entry = _claim(spec, group)

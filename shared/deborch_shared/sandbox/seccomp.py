@@ -13,12 +13,14 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.spec import Filtering, SandboxSpec
 
 _LIBRARY = "libseccomp.so.2"
+_KERNEL_HAS_IT = Path("/proc/sys/kernel/seccomp")
 _ACT_ALLOW = 0x7FFF_0000
 _ACT_ERRNO = 0x0005_0000
 _CMP_EQ, _CMP_MASKED_EQ, _CMP_GE = 4, 7, 5
@@ -95,6 +97,8 @@ def for_spec(spec: SandboxSpec) -> bytes | None:
 
 def problem() -> DeborchError | None:
     """Why this host cannot filter; None: it can."""
+    if not _KERNEL_HAS_IT.is_dir():
+        return _failure("this kernel has no seccomp filters")
     try:
         program(Policy())
     except DeborchError as error:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,35 @@ async def test_no_mount_of_the_host_is_seen(spec, uid, tmp_path):
 )
 async def test_it_cannot(spec, uid, attempt):
     assert (await said(spec, f"({attempt}) 2>/dev/null && echo DID IT; true", uid=uid)) == ""
+
+
+@BOTH
+async def test_every_namespace_is_its_own(spec, ids, uid):
+    kinds = ("mnt", "pid", "ipc", "uts", "net", "cgroup") + (("user",) if ids else ())
+    lines = (await said(spec, f"readlink {' '.join(f'/proc/self/ns/{kind}' for kind in kinds)}", uid=uid)).split()
+    assert [line.partition(":")[0] for line in lines] == list(kinds)
+    for kind, line in zip(kinds, lines, strict=True):
+        assert line != str(Path(f"/proc/self/ns/{kind}").readlink())
+
+
+@BOTH
+async def test_it_sees_the_root_of_its_control_groups_only(spec, uid):
+    lines = (await said(spec, "cat /proc/self/cgroup", uid=uid)).splitlines()
+    used = {line.rpartition(":")[2] for line in lines}
+    assert "/" in used
+    assert not any("deborch" in path or "box" in path for path in used)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/interrupts"])
+async def test_what_tells_of_the_whole_machine_is_empty(spec, uid, name):
+    assert await said(spec, f"head -c 1 {name} 2>/dev/null; true", uid=uid) == ""
+
+
+@BOTH
+async def test_firmware_and_debugging_of_the_kernel_are_hidden(spec, uid):
+    script = "ls -A /sys/firmware /sys/kernel/debug /sys/kernel/tracing 2>/dev/null | grep -v :"
+    assert (await said(spec, script, uid=uid)).strip() == ""
 
 
 async def test_kernel_knobs_are_there_to_read(spec):

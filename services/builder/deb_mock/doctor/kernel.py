@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 from deb_mock.doctor.finding import Finding, Status, Subject, tried
+from deborch_shared.sandbox import seccomp as filters
 from deborch_shared.sandbox.cgroups import hierarchies
 from deborch_shared.sandbox.inside import syscalls
 from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
@@ -39,8 +40,11 @@ def kernel(_: Subject) -> Finding:
 
 
 def seccomp(_: Subject) -> Finding:
-    """Whether a system call can be taken from a process."""
+    """Whether a system call can be taken from a process, and the library that makes filters is there."""
     trial = tried(_filter_one_call)
+    lacking = filters.problem()
+    if trial.succeeded and lacking is not None:
+        return Finding("seccomp", Status.WARNING, lacking.message, lacking.hint or "")
     if trial.succeeded:
         return Finding("seccomp", Status.OK, "filters work")
     fix = "a kernel with CONFIG_SECCOMP_FILTER, or a container that allows prctl(PR_SET_SECCOMP)"

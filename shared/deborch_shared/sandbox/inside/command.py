@@ -160,8 +160,7 @@ def _init(job: _Job, guard_is_alive: int) -> NoReturn:
         os.setresuid(0, 0, 0)
     else:
         os.setgroups([])
-    if job.request["filter"] is not None:
-        syscalls.filter_calls(job.request["filter"])
+    _filter_calls(job.request["filter"], required=job.request["filter_required"])
     syscalls.keep_capabilities(_ROOT_KEEPS)
     syscalls.close_to_others()
     syscalls.die_with_parent()
@@ -176,6 +175,15 @@ def _init(job: _Job, guard_is_alive: int) -> NoReturn:
         if descriptor is not None:
             os.dup2(silence, descriptor)
     _reap_until(program, job)
+
+
+def _filter_calls(program: bytes | None, *, required: bool) -> None:
+    try:
+        if program is not None:
+            syscalls.filter_calls(program)
+    except OSError:
+        if required:
+            raise
 
 
 def _import_nothing_more() -> None:

@@ -79,8 +79,12 @@ class Keeper:
 
     def __init__(self, owner: socket.socket, spec: dict[str, Any]) -> None:
         self._owner = owner
-        self._hostname = str(spec["hostname"])
-        self._filter = None if spec["filter"] is None else base64.b64decode(spec["filter"])
+        calls = None if spec["filter"] is None else base64.b64decode(spec["filter"])
+        self._given = {
+            "hostname": str(spec["hostname"]),
+            "filter": calls,
+            "filter_required": spec["filter_required"],
+        }
         self._user_namespace = make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] else None
         self._root = Root(spec, self._user_namespace)
         self._commands: dict[int, _Command] = {}
@@ -119,7 +123,7 @@ class Keeper:
                 if running.number == message["end"]:
                     running.end()
             return True
-        request = {**message, "hostname": self._hostname, "filter": self._filter}
+        request = {**message, **self._given}
         output, stdin = descriptors[0], descriptors[1] if len(descriptors) > 1 else None
         guard, reports = command.start(self._root, request, self._user_namespace, output, stdin)
         for descriptor in descriptors:

@@ -17,8 +17,25 @@ _DEVICE_LINKS = (
     ("ptmx", "pts/ptmx"),
 )
 _READ_ONLY_PROC = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/sysrq-trigger")
-_HIDDEN_PROC = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/kmsg", "/proc/sched_debug", "/proc/config.gz")
-_HIDDEN_SYS = ("/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing")
+_HIDDEN_PROC = (
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/timer_list",
+    "/proc/kmsg",
+    "/proc/sched_debug",
+    "/proc/config.gz",
+    "/proc/latency_stats",
+    "/proc/interrupts",
+)
+_HIDDEN_DIRECTORIES = (
+    "/proc/asound",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+    "/sys/devices/virtual/powercap",
+)
 _TTY_GID = 5
 _SHARED_MEMORY_BYTES = 1 << 30
 """Of one command; the kernel's default is half of the machine's memory."""
@@ -149,7 +166,7 @@ class Root:
 
     def _mount_sys(self) -> None:
         syscalls.mount("sysfs", self._directory_inside("/sys"), "sysfs", MS_RDONLY | _LOCKED_DOWN)
-        for name in _HIDDEN_SYS:
+        for name in _HIDDEN_DIRECTORIES:
             if os.path.isdir(self.path + name):
                 syscalls.mount("hidden", self.path + name, "tmpfs", MS_RDONLY | _LOCKED_DOWN, "size=0,mode=755")
 
