@@ -198,6 +198,8 @@ def test_options_of_commands_default_to_what_is_configured_and_to_nothing_else(p
     assert option_defaults(resolved(places)) == {}
     found = option_defaults(resolved(places, "build.jobs=3", "tmpfs=off", "limits.wall=1h", "state_dir=/srv/mock"))
     assert found == {"jobs": 3, "tmpfs_mib": 0, "timeout": 3600.0, "state_dir": "/srv/mock"}
+    found = option_defaults(resolved(places, "build.path=/build/reproducible-path/", "snapshot=http://old/{timestamp}"))
+    assert found == {"build_path": "/build/reproducible-path/", "snapshot": "http://old/{timestamp}"}
 
 
 def test_the_schema_names_every_key_and_refuses_others():

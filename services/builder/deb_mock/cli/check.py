@@ -27,7 +27,7 @@ from deb_mock.cli.options import (
 from deb_mock.cli.progress import Progress
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
 from deb_mock.engine import Engine
-from deb_mock.model import BuildRequest
+from deb_mock.model import BuildRequest, Surroundings
 from deb_mock.privileges import require_root
 from deb_mock.reproducibility.check import CheckResult, ReproducibilityCheck
 from deb_mock.reproducibility.variations import VARIATIONS
@@ -44,6 +44,7 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
     arch: Annotated[str, typer.Option(help="Architecture; the host's own if not given.")] = "",
     result_dir: Annotated[Path | None, typer.Option(help="New directory for both builds and what differs.")] = None,
     extra_repository: Annotated[list[Path] | None, typer.Option(help="A deb822 .sources file with its key.")] = None,
+    build_path: Annotated[str, typer.Option(help="Of the source in the first build; DIR/ adds NAME-VERSION.")] = "",
     mode: Annotated[Mode, typer.Option(help="Architecture-dependent packages, independent ones, or both.")] = Mode.BOTH,
     profile: Annotated[list[str] | None, typer.Option(help="Build profile, such as nodoc.")] = None,
     build_option: Annotated[list[str] | None, typer.Option(help="Word for DEB_BUILD_OPTIONS, such as nocheck.")] = None,
@@ -82,6 +83,7 @@ def check(  # noqa: PLR0917 - typer reads the parameters as options
             timeout_s=timeout,
             profiles=tuple(profile or ()),
             build_options=tuple(build_option or ()),
+            surroundings=Surroundings(build_path=build_path),
         )
         engine = Engine(config)
         checks = ReproducibilityCheck(engine, in_memory=config.tmpfs_bytes is not None)

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deb_mock.cli.configured import current
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import EPILOG, AsJson, CacheDir, StateDir, engine_config, read_repository, required_codename
 from deb_mock.cli.progress import Progress
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.engine import Engine
-from deb_mock.model import MAIN_ONLY
 from deb_mock.privileges import require_root
 from deb_mock.reproducibility.buildinfo import read_buildinfo
 from deb_mock.reproducibility.rebuild import RebuildRequest, RebuildResult, Rebuilds, snapshot_repository
@@ -49,10 +49,10 @@ def rebuild(  # noqa: PLR0917 - typer reads the parameters as options
     async def work() -> RebuildResult:
         require_root()
         info = read_buildinfo(buildinfo)
-        codename = suite or required_codename()
+        codename, components = suite or required_codename(), current().settings.components
         repositories = [read_repository(path) for path in extra_repository or ()]
         if snapshot:
-            repositories.append(snapshot_repository(snapshot, info, codename, MAIN_ONLY, config.keyring))
+            repositories.append(snapshot_repository(snapshot, info, codename, components, config.keyring))
         request = RebuildRequest(
             rebuild_id=f"rebuild-{os.getpid()}",
             info=info,
@@ -63,6 +63,7 @@ def rebuild(  # noqa: PLR0917 - typer reads the parameters as options
             failed_dir=results.with_name(f"{results.name}_failed"),
             repositories=tuple(repositories),
             or_nearest=nearest,
+            components=components,
             timeout_s=timeout,
         )
         engine = Engine(config)

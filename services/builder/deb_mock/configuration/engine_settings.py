@@ -56,6 +56,8 @@ def option_defaults(configuration: Configuration) -> dict[str, Any]:
         ("build", "jobs"): ("jobs", settings.build.jobs),
         ("build", "profiles"): ("profile", list(settings.build.profiles)),
         ("build", "options"): ("build_option", list(settings.build.options)),
+        ("build", "path"): ("build_path", settings.build.path),
+        ("snapshot",): ("snapshot", settings.snapshot),
     }
     chosen = {
         option: value

@@ -64,6 +64,9 @@ class Build(Section):
     jobs: int | None = Field(None, ge=1, description="Parallel jobs; unset: as many as the machine has processors.")
     profiles: tuple[str, ...] = Field((), description="Build profiles, such as nodoc.")
     options: tuple[str, ...] = Field((), description="Words for DEB_BUILD_OPTIONS, such as nocheck.")
+    path: str = Field(
+        "", description="Where sources are unpacked inside; DIR/ adds NAME-VERSION; unset: /build/NAME-VERSION."
+    )
 
 
 class Ids(Section):
@@ -107,6 +110,9 @@ class Settings(Section):
     keyring_package: str = Field("debian-archive-keyring", description="Package that holds the keyring.")
     repositories: tuple[Path, ...] = Field(
         (), description="More archives: deb822 .sources files with their keys in Signed-By."
+    )
+    snapshot: str = Field(
+        "", description="URI of an archive with old versions, for rebuild; {timestamp} becomes the date of the build."
     )
     source: SourcePolicy = SourcePolicy()
     state_dir: Path = Field(DEFAULT_STATE_DIR, description="Buildroots; on a disk that overlayfs can write to.")
