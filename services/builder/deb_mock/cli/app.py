@@ -2,7 +2,7 @@
 
 import typer
 
-from deb_mock.cli import build, buildroots, caches, check, config, doctor, explain, rebuild
+from deb_mock.cli import build, buildroots, caches, check, config, doctor, explain, plugins, rebuild
 from deb_mock.cli.configured import configured
 from deb_mock.cli.options import EPILOG
 
@@ -12,3 +12,4 @@ app = typer.Typer(
 for commands in (build.app, explain.app, check.app, rebuild.app, buildroots.app, caches.app, doctor.app):
     app.add_typer(configured(commands))
 app.add_typer(config.app, name="config")
+app.add_typer(plugins.app, name="plugin")

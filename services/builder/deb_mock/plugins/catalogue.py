@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -42,7 +43,8 @@ SHIPPED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Name and where its class is; a module is imported only if its plug-in is asked for."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}\Z")
+_offered: dict[str, str] = {}
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+){0,9}\Z")
 _VERSION = re.compile(r"(\d+)\.(\d+)\Z")
 _PROJECT = "deb_mock"
 
@@ -63,9 +65,20 @@ class Configured:
 
 def available() -> Iterator[EntryPoint]:
     """Every plug-in that could be enabled: shipped ones, then installed ones by name."""
-    for name, place in SHIPPED.items():
+    for name, place in {**SHIPPED, **_offered}.items():
         yield EntryPoint(name, place, ENTRY_POINT_GROUP)
     yield from sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name)
+
+
+@contextmanager
+def offered(places: Mapping[str, str]) -> Iterator[None]:
+    """Within this, plug-ins can be enabled that are not installed: names, and where their classes are."""
+    _offered.update(places)
+    try:
+        yield
+    finally:
+        for name in places:
+            _offered.pop(name, None)
 
 
 def configured(settings: Sequence[PluginSetting]) -> tuple[Configured, ...]:
@@ -85,6 +98,7 @@ def load(name: str) -> type[Plugin]:
         DeborchError: INVALID_SETTING if there is none of that name, or two; PLUGIN_FAILED if it does not fit.
     """
     found = [entry for entry in available() if entry.name == name]
+    found = [entry for entry in found if entry.value == _offered.get(name, entry.value)]
     if not found:
         raise _unknown(name)
     if len(found) > 1:
@@ -110,6 +124,21 @@ def check_class(name: str, loaded: object) -> type[Plugin]:
     _check_version(name, str(loaded.api_version))
     _check_hooks(name, loaded)
     return loaded
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot name a plug-in.
+
+    Raises:
+        DeborchError: INVALID_INPUT
+    """
+    if _NAME.match(name) is None:
+        raise failure(
+            FailureClass.POLICY,
+            ErrorCode.INVALID_INPUT,
+            f"{bounded(name, 60)!r} cannot name a plug-in",
+            hint="use lower case letters, digits and '-', beginning with a letter",
+        )
 
 
 def check_options(name: str, plugin: type[Plugin], options: Mapping[str, Any]) -> PluginOptions:
