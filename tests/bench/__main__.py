@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import archive, build, lifecycle
+from tests.bench import archive, build, lifecycle, mock
 from tests.bench.figures import publish, summarise
 
 REPORTS = Path("build/bench")
@@ -36,9 +36,10 @@ BENCHES: dict[str, Callable[[bool], bool]] = {
     "archive": archive.main,
     "build": build.main,
     "idle": _idle,
+    "mock": mock.main,
 }
 ALL = ("lifecycle", "archive", "build")
-"""Without --only; idle is a part of lifecycle."""
+"""Without --only; idle is a part of lifecycle, and mock takes half an hour by itself."""
 
 
 @contextmanager

@@ -37,8 +37,8 @@ BUILDROOTS = 20
 ROUNDS = 3
 READY_BAR_S = 0.15
 BUILD_BAR = 0.75
-_PRIVATE = "--in-private-namespaces"
-_ENDED_WITH_US = (
+PRIVATE = "--in-private-namespaces"
+ENDED_WITH_US = (
     "setpriv",
     "--pdeathsig",
     "KILL",
@@ -208,13 +208,20 @@ def figures(times: Times, why_not: str) -> list[Figure]:
     return found
 
 
-def main(quick: bool) -> bool:
-    """Measure and publish; True if every bar holds."""
+def is_root() -> bool:
+    """Whether it can begin; says why not."""
     if os.geteuid() != 0:
         print("builds need root: buildroots and chroots are mounts and namespaces; run bin/bench as root")
         return False
-    command = [sys.executable, "-m", "tests.bench.build", _PRIVATE, *(["--quick"] if quick else [])]
-    return subprocess.run([*_ENDED_WITH_US, *command], check=False).returncode == 0
+    return True
+
+
+def main(quick: bool) -> bool:
+    """Measure and publish; True if every bar holds."""
+    if not is_root():
+        return False
+    command = [sys.executable, "-m", "tests.bench.build", PRIVATE, *(["--quick"] if quick else [])]
+    return subprocess.run([*ENDED_WITH_US, *command], check=False).returncode == 0
 
 
 def _main_in_private_namespaces(quick: bool) -> bool:
@@ -229,5 +236,5 @@ def _main_in_private_namespaces(quick: bool) -> bool:
 
 
 if __name__ == "__main__":
-    begin = _main_in_private_namespaces if _PRIVATE in sys.argv else main
+    begin = _main_in_private_namespaces if PRIVATE in sys.argv else main
     sys.exit(0 if begin("--quick" in sys.argv) else 1)

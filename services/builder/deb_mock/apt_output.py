@@ -8,6 +8,8 @@ from deb_mock.unmet import Why, unmet_lines
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
+PRINT_DOWNLOADS = ("--print-uris", "-o", "Dir::Cache::archives=/tmp/", "-o", "Acquire::ForceHash=SHA256")
+"""What would be fetched, also what apt has already, with digests that can be relied on: alone it prints MD5."""
 STRICT_UPDATE = ("-o", "APT::Update::Error-Mode=any")
 """Otherwise `apt-get update` succeeds although an archive cannot be reached, and a dep-wait would be claimed."""
 

@@ -30,6 +30,7 @@ _CUSTOMIZE = (
     'touch "$1/etc/resolv.conf"',
     "printf '127.0.0.1 localhost\\n::1 localhost\\n' > \"$1/etc/hosts\"",
     'printf "#!/bin/sh\\nexit 101\\n" > "$1/usr/sbin/policy-rc.d" && chmod 755 "$1/usr/sbin/policy-rc.d"',
+    'rm -f "$1/var/cache/apt/archives/"*.deb',
     'chroot "$1" apt-cache gencaches',
 )
 """No daemons start during installs (policy-rc.d), names resolve offline, and apt's package cache is warm."""

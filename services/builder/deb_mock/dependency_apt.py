@@ -17,8 +17,6 @@ from deb_mock.steps import Steps
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.box import Sandbox
 
-_NO_CACHED_ARCHIVES = ("-o", "Dir::Cache::archives=/tmp/")
-"""Otherwise files that apt has already are missing in what it prints."""
 _KEEP_ALL_LISTS = ("-o", "APT::Get::List-Cleanup=false")
 _ARCHIVES = "/var/cache/apt/archives"
 _STANZA = re.compile(r"\n\n+")
@@ -83,7 +81,7 @@ class DependencyApt:
 
     async def resolve(self, question: Question) -> Answer:
         """What to install. If it cannot be had, once more with fresh lists of the Debian suite."""
-        command = ["apt-get", "-q", "--print-uris", *_NO_CACHED_ARCHIVES, *question.arguments]
+        command = ["apt-get", "-q", *apt_output.PRINT_DOWNLOADS, *question.arguments]
         try:
             return answer_of(await self._run(command, "resolving build dependencies", quiet=True))
         except DeborchError as error:

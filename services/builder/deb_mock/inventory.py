@@ -95,7 +95,7 @@ def take_inventory(config: EngineConfig, bases: BaseStore, garbage: GarbageColle
         buildroots=tuple(
             _buildroot(config.sandboxes_dir, entry)
             for entry in records(config.sandboxes_dir)
-            if str(config.sandboxes_dir / entry.name) in entry.paths
+            if _is_buildroot(config.sandboxes_dir, entry)
         ),
         downloads=len(downloads),
         downloads_bytes=sum(downloads),
@@ -117,6 +117,12 @@ def _layers(garbage: GarbageCollector) -> tuple[CachedLayer, ...]:
         for store in garbage.stores()
         for marker in store.markers()
     )
+
+
+def _is_buildroot(state_dir: Path, entry: Record) -> bool:
+    """Other records own plain directories: results, downloads, scratch files."""
+    directory = state_dir / entry.name
+    return str(directory) in entry.paths and (entry.keeper is not None or (directory / "keeper.log").exists())
 
 
 def _buildroot(state_dir: Path, entry: Record) -> LivingBuildroot:

@@ -25,7 +25,6 @@ from deb_mock.steps import Steps
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 
-_NO_CACHED_ARCHIVES = ("-o", "Dir::Cache::archives=/tmp/")
 _INSTALL = ("-y", "--no-install-recommends", "--allow-downgrades", "install")
 _OFFERED = re.compile(r"^\s*(?P<name>\S+) \|\s*(?P<version>\S+) \|", re.MULTILINE)
 
@@ -127,7 +126,7 @@ class PackageLayers:
         upper = store.directory / f".new-packages-{secrets.token_hex(8)}"
         async with AsyncExitStack() as stack:
             apt, sandbox = await self._opened(stack, work, upper)
-            printed = await apt.run([*_NO_CACHED_ARCHIVES, "--print-uris", *command], "resolving packages", quiet=True)
+            printed = await apt.run([*apt_output.PRINT_DOWNLOADS, *command], "resolving packages", quiet=True)
             needed = apt_output.downloads(printed)
             if not needed:
                 return work.under

@@ -95,7 +95,7 @@ class AspcudSolver:
                 "apt-get",
                 "-q",
                 "-y",
-                "--print-uris",
+                *apt_output.PRINT_DOWNLOADS,
                 *_OPTIONS,
                 "install",
                 "--no-install-recommends",

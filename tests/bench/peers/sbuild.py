@@ -61,12 +61,16 @@ class Sbuild:
             directory.mkdir(parents=True)
             os.chown(directory, _UID, _UID)
         (self._archives / "partial").mkdir(parents=True)
+        await self.offer(debs)
+        config = _CONFIG.format(scratch=self._scratch, archives=self._archives)
+        (self._home / "sbuild.conf").write_text(config)
+
+    async def offer(self, debs: Iterable[Path]) -> None:
+        """Have `debs` at hand as well."""
         for deb in debs:
             shutil.copy(deb, self._archives)
         for path in (self._archives, *self._archives.rglob("*")):
             os.chown(path, _FIRST_SUBID, _FIRST_SUBID)
-        config = _CONFIG.format(scratch=self._scratch, archives=self._archives)
-        (self._home / "sbuild.conf").write_text(config)
 
     async def build(self, dsc: Path) -> ProcessResult:
         """One build of `dsc`, which the user must be able to read. What it leaves is removed when it has ended.

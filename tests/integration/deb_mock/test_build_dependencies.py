@@ -79,6 +79,50 @@ async def test_a_dependency_comes_from_an_extra_repository_over_http_and_is_cach
     assert not any(path.endswith(".deb") for path in paths)
 
 
+async def test_a_damaged_layer_is_made_again_and_nothing_is_downloaded_twice(
+    engine, config, served, user_of_library, log, tmp_path
+):
+    stanza, paths = served
+    extra = (ExtraRepository("target", stanza),)
+    await engine.build(user_of_library(extra_sources=extra), on_log=log.extend)
+    installed = max(
+        config.layers_dir.glob("*/*/*/usr/share/tiny/file"), key=lambda path: path.stat(follow_symlinks=False).st_ctime
+    )
+    installed.unlink()
+    paths.clear()
+    again = replace(user_of_library(extra_sources=extra), result_dir=tmp_path / "again")
+    result = await engine.build(again, on_log=log.extend)
+    assert result.dependency_cache == "miss"
+    assert not any(path.endswith(".deb") for path in paths)
+    assert installed.exists()
+
+
+async def test_more_dependencies_start_from_the_layer_of_fewer(
+    engine, repository, user_of_library, request_for, log, tmp_path
+):
+    directory = tmp_path / "second"
+    directory.mkdir()
+    body = f"mkdir -p debian/out/usr/share/second; echo {secrets.token_hex(8)} > debian/out/usr/share/second/new"
+    dsc = make_source(directory, name="second", body=body)
+    plain = replace(request_for.last, dsc=dsc, source_dir=directory, result_dir=tmp_path / "second-results")
+    built = await engine.build(plain, on_log=log.extend)
+    second = next(artifact.path for artifact in built.artifacts if artifact.name.endswith(".deb"))
+    library = next((tmp_path / "results").glob("*.deb"))
+    repository.publish(library, second)
+    extra = (ExtraRepository("target", repository.stanza(f"file:{repository.directory}")),)
+    await engine.build(user_of_library(extra_sources=extra), on_log=log.extend)
+    log.clear()
+    directory = tmp_path / "third"
+    directory.mkdir()
+    body = "cat /usr/share/tiny/file /usr/share/second/file"
+    dsc = make_source(directory, name="third", body=body, build_depends="build-essential, tiny, second")
+    third = replace(plain, dsc=dsc, source_dir=directory, result_dir=tmp_path / "third-results", extra_sources=extra)
+    result = await engine.build(third, on_log=log.extend)
+    assert result.dependency_cache == "miss"
+    assert b"starting from a layer with 1 of 2 packages" in log
+    assert b"\ncontent\ncontent\n" in log
+
+
 async def test_a_dependency_comes_from_a_directory_too(engine, repository, library, user_of_library, log):
     repository.publish(library)
     extra = (ExtraRepository("target", repository.stanza(f"file:{repository.directory}")),)
