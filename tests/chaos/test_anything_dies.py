@@ -92,6 +92,7 @@ async def test_the_builder_is_killed_in_mid_build_and_the_build_is_done_all_the_
     detail = await system.build(build["id"])
     assert detail.state is BuildState.COMPLETED
     (task,) = detail.tasks
+    await all_completed_exactly_once(system, [TaskRef(id=task.id, state=task.state)])
     attempts = (await system.task(task.id)).attempts
     assert [attempt.outcome for attempt in attempts] == ["freed", "completed"]
     packages = await system.json("archive", "packages", "stable")
@@ -103,8 +104,7 @@ async def test_a_stopped_scheduling_replica_is_replaced_and_can_change_nothing_w
     second = await start_second_hub(system)
     try:
         first = system.stack.services["hub"].process.pid
-        before = await submit_many(system, 5, 0.0)
-        await all_completed_exactly_once(system, before)
+        before = await submit_many(system, 5, 3.0)
         os.kill(first, signal.SIGSTOP)
         try:
             await eventually("another replica schedules", lambda: holder_is(system, second.pid), within_s=5.5)

@@ -86,13 +86,25 @@ def from_bug(error: BaseException) -> DeborchError:
     return DeborchError(ErrorCode.INTERNAL, message, hint="DEBORCH_DEBUG=1 shows the traceback to report")
 
 
+_SYSTEM_HINT = "see that the path is right and that you may use it"
+_SYSTEM_HINTS = {
+    errno.ENOENT: "there is no such file or directory; give the path of one that is there",
+    errno.EACCES: "choose a place that you may write to, or run it as the user who may",
+    errno.EPERM: "choose a place that you may write to, or run it as the user who may",
+    errno.EROFS: "that file system is read-only; choose a place on another one",
+    errno.EISDIR: "that is a directory; give a file",
+    errno.ENOTDIR: "a part of that path is no directory",
+    errno.ECONNREFUSED: "nothing listens there; see that the service runs, and the address",
+}
+
+
 def from_system(error: OSError) -> DeborchError:
     """What the operating system refused, with the file that it was about."""
     about = f"{error.filename}: " if error.filename else ""
     what = f"{about}{error.strerror or error}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DeborchError(ErrorCode.DISK_FULL, what, hint="free space on that disk, or choose a place on another one")
-    return DeborchError(ErrorCode.INVALID_INPUT, what)
+    return DeborchError(ErrorCode.INVALID_INPUT, what, hint=_SYSTEM_HINTS.get(error.errno or 0, _SYSTEM_HINT))
 
 
 def _lines(text: str) -> str:

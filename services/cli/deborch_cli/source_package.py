@@ -62,7 +62,9 @@ def _read(dsc: Path) -> bytes:
             hint="give the path of a .dsc, or the name of a source package",
         ) from None
     except OSError as error:
-        raise DeborchError(ErrorCode.INVALID_INPUT, f"{dsc} cannot be read: {error.strerror}") from None
+        raise DeborchError(
+            ErrorCode.INVALID_INPUT, f"{dsc} cannot be read: {error.strerror}", hint="give a .dsc that you may read"
+        ) from None
 
 
 def _checked(dsc: Path, file: SourceFile) -> LocalFile:

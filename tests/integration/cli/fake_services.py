@@ -195,12 +195,15 @@ class FakeServices:
         seen = request.headers.get("Last-Event-ID", "")
         self.resumed_from.append(seen)
         response = await _open_stream(request)
-        sent = int(seen.partition("-")[2]) if seen else len(self.events)
+        follow = request.query.get("follow") != "false"
+        sent = int(seen.partition("-")[2]) if seen else len(self.events) if follow else 0
         while not self._breaks(response):
             for event_id, event in self.events[sent:]:
                 frame = f"id: {event_id}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
                 await response.write(frame.encode())
             sent = len(self.events)
+            if not follow:
+                break
             await asyncio.sleep(_POLL_S)
         return response
 

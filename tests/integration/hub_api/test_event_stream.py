@@ -210,3 +210,18 @@ async def _connections_that_listen(rows):
     return await rows.database.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deborch-hub-events'"
     )
+
+
+async def test_without_follow_all_that_is_recorded_comes_and_then_the_end(client, rows):
+    for number in range(1, 1_300):
+        await rows.event(task_id=number)
+    async with asyncio.timeout(20):
+        response = await client.get("/api/v1/events", params={"follow": "false"})
+        text = await response.text()
+    ids = [line for line in text.splitlines() if line.startswith("data: ")]
+    assert len(ids) == 1_299
+    last = [line.removeprefix("id: ") for line in text.splitlines() if line.startswith("id: ")][-3]
+    rest = await (
+        await client.get("/api/v1/events", params={"follow": "false"}, headers={"Last-Event-ID": last})
+    ).text()
+    assert rest.count("data: ") == 2

@@ -1,6 +1,5 @@
 """`deborch events`: what happens, as it happens."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
@@ -18,8 +17,6 @@ from deborch_cli.watching.streams import follow_events
 from deborch_shared.http import ApiClient
 from deborch_shared.http.sse import ServerSentEvent, read_events
 
-_FROM_THE_BEGINNING = "0-0"
-_QUIET_AFTER_S = 1.0
 _STYLES = (("failed", "red"), ("lost", "red"), ("completed", "green"), ("published", "green"), ("canceled", "yellow"))
 
 
@@ -48,7 +45,7 @@ def events(
         if follow:
             stream = follow_events(session.hub, asked, last_id=since or "")
         else:
-            stream = _kept_events(session.hub, asked, since or _FROM_THE_BEGINNING)
+            stream = _kept_events(session.hub, asked, since)
         async with aclosing(stream) as wanted:
             async for event in wanted:
                 _print(event, as_json)
@@ -57,17 +54,13 @@ def events(
 
 
 async def _kept_events(
-    hub: ApiClient, params: Mapping[str, str], last_id: str
+    hub: ApiClient, params: Mapping[str, str], last_id: str | None
 ) -> AsyncGenerator[ServerSentEvent, None]:
-    """What is there already: the hub sends it in one go, so that a pause is its end."""
-    async with hub.open("GET", "/api/v1/events", params=params, headers={"Last-Event-ID": last_id}) as response:
-        stream = read_events(response)
-        while True:
-            try:
-                async with asyncio.timeout(_QUIET_AFTER_S):
-                    event = await anext(stream)
-            except (TimeoutError, StopAsyncIteration):
-                return
+    """What is there already; the hub ends the stream behind it."""
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    asked = {**params, "follow": "false"}
+    async with hub.open("GET", "/api/v1/events", params=asked, headers=headers) as response:
+        async for event in read_events(response):
             yield event
 
 

@@ -43,6 +43,11 @@ class DataDirectory:
         return self.root / "builder"
 
     @property
+    def admin_key_shown(self) -> Path:
+        """There once the first admin key was printed."""
+        return self.root / "admin.key.shown"
+
+    @property
     def admin_key(self) -> Path:
         """The first admin's API key, mode 0600."""
         return self.root / "admin.key"

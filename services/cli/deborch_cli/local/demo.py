@@ -27,6 +27,7 @@ _INSTALL = (
 )
 """`hello/demo`: the archive's own, though Debian has the same version."""
 _KEPT_LINES = 12
+_MOST_PACKAGES = 1_000_000
 
 
 def demo(
@@ -105,7 +106,7 @@ async def _ensure_target(session: Session, suite: str, architecture: str) -> Non
 
 
 async def _published(session: Session) -> PackageEntry | None:
-    packages = await fetch_list(session.hub, f"/api/v1/archives/{TARGET}/packages", PackageEntry, limit=500)
+    packages = await fetch_list(session.hub, f"/api/v1/archives/{TARGET}/packages", PackageEntry, limit=_MOST_PACKAGES)
     return next((entry for entry in packages if entry.package == PACKAGE), None)
 
 
@@ -130,7 +131,7 @@ async def _install(session: Session, stack: LocalStack, suite: str, architecture
     sources.write_bytes(await session.hub.call("GET", f"/api/v1/archives/{TARGET}/sources"))
     result = await run(
         [sys.executable, "-m", "deb_mock", "exec", "--suite", suite, "--arch", architecture, "--network",
-         "--cache-dir", str(stack.data.builder / "mock" / "cache"),
+         "--cache-dir", str(stack.builder_cache),
          "--state-dir", str(stack.data.root / "demo-state"),
          "--extra-repository", str(sources), "--", "sh", "-c", _INSTALL],
         timeout_s=600,

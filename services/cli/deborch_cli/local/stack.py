@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deborch_cli.credentials import Credentials
+from deborch_cli.credentials import Credentials, known_credentials
 from deborch_cli.local import ports
 from deborch_cli.local.data_directory import DataDirectory, DirectoryLock
 from deborch_cli.local.environments import Endpoints, auth_environment, builder_environment, hub_environment
@@ -31,6 +31,8 @@ NEEDED_BYTES = 2048 * MEBIBYTE
 _HUB_DATABASE = "DEBORCH_HUB_DATABASE_URL"
 _AUTH_DATABASE = "DEBORCH_AUTH_DATABASE_URL"
 _BROKER = "DEBORCH_AMQP_URL"
+_BUILDER_CACHE = "DEBORCH_BUILDER_CACHE_DIR"
+_ADMIN_KEY = "DEBORCH_AUTH_BOOTSTRAP_KEY_FILE"
 
 
 class LocalStack:
@@ -67,20 +69,34 @@ class LocalStack:
         return self._endpoints
 
     def admin_credentials(self) -> Credentials:
-        """The first admin's, to log the command line in with.
+        """The first admin's; if that key's file was removed, those that the command line is logged in with.
 
         Raises:
-            DeborchError: UNAUTHENTICATED if the key file was removed.
+            DeborchError: UNAUTHENTICATED if there are neither.
         """
         try:
-            key = self.data.admin_key.read_text().strip()
+            key = self.admin_key.read_text().strip()
         except FileNotFoundError as error:
-            raise DeborchError(
-                ErrorCode.UNAUTHENTICATED,
-                f"{self.data.admin_key} is not there any more",
-                hint="log in with the API key that you kept: deborch login",
-            ) from error
+            kept = known_credentials().get("api_key")
+            if kept is None:
+                raise DeborchError(
+                    ErrorCode.UNAUTHENTICATED,
+                    f"{self.admin_key} is not there any more, and the command line is not logged in",
+                    hint="log in with the API key that you kept: deborch login"
+                    f" --hub-url {self.endpoints.hub_url} --auth-url {self.endpoints.auth_url}",
+                ) from error
+            key = kept
         return Credentials(self.endpoints.hub_url, self.endpoints.auth_url, key)
+
+    @property
+    def admin_key(self) -> Path:
+        """The file of the first admin key."""
+        return Path(self._given.get(_ADMIN_KEY) or self.data.admin_key)
+
+    @property
+    def builder_cache(self) -> Path:
+        """Where the builder has its base images."""
+        return Path(self._given.get(_BUILDER_CACHE) or self.data.builder / "mock" / "cache")
 
     async def __aenter__(self) -> Self:
         try:
@@ -146,7 +162,7 @@ class LocalStack:
     async def _choose_port(self, name: str, kept: int | None) -> int:
         await wait_until_free(self.data.instance_lock(name), name)
         variable = f"DEBORCH_{name.upper()}_PORT"
-        fixed = int(self._given.get(variable) or 0)
+        fixed = _port(variable, self._given.get(variable))
         if fixed and not ports.is_free(fixed):
             raise DeborchError(
                 ErrorCode.PORT_TAKEN,
@@ -181,6 +197,19 @@ class LocalStack:
                     return  # Spent by a builder that died before it wrote its key: it gets the same one for it again.
                 raise
         write_private(self.data.enrolment_token, permit.enrolment_token)
+
+
+def _port(variable: str, text: str | None) -> int:
+    """0 if it is not set."""
+    if not text:
+        return 0
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise DeborchError(
+            ErrorCode.INVALID_SETTING,
+            f"{variable}={text!r} is no port",
+            hint="set it to a number from 1 to 65535, or leave it out: a free port is taken",
+        )
+    return int(text)
 
 
 def _host_name() -> str:

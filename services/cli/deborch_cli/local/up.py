@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import pwd
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deborch_cli.credentials import known_credentials, save_login
+from deborch_cli.credentials import Credentials, known_credentials, save_login
 from deborch_cli.local.narration import Narrator
 from deborch_cli.local.stack import LocalStack
-from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_cli.private_files import write_private
+from deborch_shared import process
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 DataDir = Annotated[
     Path | None,
@@ -62,9 +66,8 @@ async def _run(data: Path, builder_name: str | None, use: Callable[[LocalStack, 
     narrator = Narrator()
     async with _ended_by_signals():
         narrator.heading(f"Starting the stack in {data}")
-        first = not (data / "admin.key").exists()
         async with LocalStack(data, narrator.notice, builder_name=builder_name) as stack:
-            _log_in(stack, narrator, first=first)
+            await _log_in(stack, narrator)
             await use(stack, narrator)
             narrator.heading("Stopping")
 
@@ -86,20 +89,55 @@ async def until_stopped() -> None:
             task.uncancel()
 
 
-def _log_in(stack: LocalStack, narrator: Narrator, *, first: bool) -> None:
+async def _log_in(stack: LocalStack, narrator: Narrator) -> None:
     """Point the command line here, unless it is logged in elsewhere."""
+    if not stack.admin_key.exists():
+        narrator.say(f"{stack.admin_key} was removed: the command line stays logged in as it is.", style="yellow")
+        return
     ours = stack.admin_credentials()
     known = known_credentials().get("api_key")
-    if first:
+    if not stack.data.admin_key_shown.exists():
         narrator.say(f"The first admin key, shown this once: {ours.api_key}", style="bold")
-        narrator.say(f"It is also kept in {stack.data.admin_key}, which only root can read.")
+        narrator.say(f"It is also kept in {stack.admin_key}, which only root can read.")
+        write_private(stack.data.admin_key_shown, "")
+    if user := invoking_user():
+        await _log_in_too(user, ours, narrator)
     if known in {None, ours.api_key}:
         path = save_login(ours.hub_url, ours.auth_url, ours.api_key)
         narrator.say(f"The command line is logged in as admin ({path}).", style="bright_black")
     else:
         narrator.say("The command line stays logged in where it was; for this stack set", style="yellow")
         narrator.say(f"  DEBORCH_HUB_URL={ours.hub_url} DEBORCH_AUTH_URL={ours.auth_url}")
-        narrator.say(f"  DEBORCH_API_KEY=$(cat {stack.data.admin_key})")
+        narrator.say(f"  DEBORCH_API_KEY=$(cat {stack.admin_key})")
+
+
+def invoking_user(environment: Mapping[str, str] = os.environ) -> pwd.struct_passwd | None:
+    """Who has called sudo; None without it."""
+    uid = environment.get("SUDO_UID", "")
+    if not uid.isdecimal() or uid == "0":
+        return None
+    try:
+        return pwd.getpwuid(int(uid))
+    except KeyError:
+        return None
+
+
+async def _log_in_too(user: pwd.struct_passwd, ours: Credentials, narrator: Narrator) -> None:
+    """The user behind sudo works with the stack as well: logged in as that user, who may be logged in elsewhere."""
+    if (Path(user.pw_dir) / ".config" / "deborch" / "credentials.json").exists():
+        return
+    environment = {"PATH": os.defpath, "HOME": user.pw_dir, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"]
+    login = [sys.executable, "-m", "deborch_cli", "login", "--key-file", "-"]
+    urls = ["--hub-url", ours.hub_url, "--auth-url", ours.auth_url]
+    result = await process.run(
+        [*become, *login, *urls], env=environment, stdin=ours.api_key.encode(), timeout_s=30, check=False
+    )
+    if result.returncode == 0:
+        narrator.say(f"{user.pw_name}, who called sudo, is logged in as admin, too.", style="bright_black")
+    else:
+        said = bounded(result.output, 300).strip()
+        narrator.say(f"{user.pw_name}, who called sudo, could not be logged in: {said}", style="yellow")
 
 
 @asynccontextmanager

@@ -100,10 +100,18 @@ async def _fetch_rest(hub: ApiClient, file: Stored, sink: BinaryIO, digest: "has
     headers = {"Range": f"bytes={sink.tell()}-"} if sink.tell() else {}
     async with hub.open("GET", f"/api/v1/blobs/{file.sha256}", headers=headers) as response:
         if headers and response.status != 206:
-            raise DeborchError(ErrorCode.SERVICE_UNAVAILABLE, f"the hub cannot resume the download of {file.name}")
+            raise DeborchError(
+                ErrorCode.SERVICE_UNAVAILABLE,
+                f"the hub cannot resume the download of {file.name}",
+                hint="it is begun anew if you try again; a proxy between may not know of ranges",
+            )
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             if sink.tell() + len(chunk) > file.size_bytes:
-                raise DeborchError(ErrorCode.DIGEST_MISMATCH, f"{file.name} is larger than the hub promised")
+                raise DeborchError(
+                    ErrorCode.DIGEST_MISMATCH,
+                    f"{file.name} is larger than the hub promised",
+                    hint="it was thrown away; tell who runs the hub",
+                )
             await asyncio.to_thread(sink.write, chunk)
             digest.update(chunk)
             moved(file.name, sink.tell())

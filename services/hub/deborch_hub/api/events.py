@@ -5,7 +5,7 @@ from pydantic import Field
 
 from deborch_hub.api.deps import ApiDeps
 from deborch_hub.api.sse import KEEP_ALIVE_S, LAST_EVENT_ID, EventStream, frame
-from deborch_hub.store.event_feed import FeedEndedError, Position, Subscription, Wanted
+from deborch_hub.store.event_feed import START, FeedEndedError, Position, Subscription, Wanted
 from deborch_shared.contract.base import Input
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import EVENT_MODELS
@@ -22,6 +22,9 @@ class EventQuery(Input):
     types: str | None = Field(None, max_length=1_000, description="Event types, separated by commas; all if not given")
     build_id: int | None = Field(None, ge=0, lt=2**63, description="Only events of this build and its tasks")
     task_id: int | None = Field(None, ge=0, lt=2**63, description="Only events of this task")
+    follow: bool = Field(
+        True, description="false: what is recorded by now, from the beginning or the id given, and the end"
+    )
 
 
 class EventRoutes:
@@ -43,11 +46,11 @@ class EventRoutes:
         ]
 
     async def watch(self, call: Call) -> web.StreamResponse:
-        wanted = _wanted(call.query_as(EventQuery))
+        query = call.query_as(EventQuery)
         seen = call.request.headers.get(LAST_EVENT_ID)
-        after = Position.parse(seen) if seen else None
+        after = Position.parse(seen) if seen else None if query.follow else START
         stream = EventStream(call.request)
-        async with self.deps.feed.subscribe(wanted, after) as subscription, stream:
+        async with self.deps.feed.subscribe(_wanted(query), after, follow=query.follow) as subscription, stream:
             if after is None:
                 # An id without data is no event, but what a client that saw none yet resumes from.
                 await stream.send(f"id: {subscription.position}\n\n".encode())

@@ -93,8 +93,9 @@ class FeedEndedError(Exception):
 class Subscription:
     """One watcher's view of the feed."""
 
-    def __init__(self, feed: "EventFeed", wanted: Wanted, after: Position | None) -> None:
+    def __init__(self, feed: "EventFeed", wanted: Wanted, after: Position | None, *, follow: bool = True) -> None:
         self.wanted = wanted
+        self._follow = follow
         self.position = after
         self._feed = feed
         self._live = False
@@ -156,6 +157,10 @@ class Subscription:
                 self.position = missed[-1].position
                 return missed
             self.position = max(self.position, head)
+        if not self._follow:
+            self._live = True
+            self.end("that is all")
+            return missed
         joined_at = await self._feed.join(self)
         self._live = True
         if self.position is None:
@@ -185,9 +190,11 @@ class EventFeed:
         self._woken.set()
 
     @asynccontextmanager
-    async def subscribe(self, wanted: Wanted, after: Position | None = None) -> AsyncIterator[Subscription]:
-        """Watch `wanted` from now on, or from just behind `after`."""
-        subscription = Subscription(self, wanted, after)
+    async def subscribe(
+        self, wanted: Wanted, after: Position | None = None, *, follow: bool = True
+    ) -> AsyncIterator[Subscription]:
+        """Watch `wanted` from now on, or from just behind `after`; without `follow` only what is recorded by now."""
+        subscription = Subscription(self, wanted, after, follow=follow)
         try:
             await subscription.start()
             yield subscription
