@@ -158,6 +158,6 @@ def _fix(architecture: str, binfmt: Path) -> str:
     mount = "" if (binfmt / "register").exists() else "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc, then "
     may = "" if os.geteuid() == 0 else " as root"
     return (
-        f"{mount}apt-get install qemu-user-static binfmt-support{may}; or cross build: --host {architecture}; "
-        f"or use a builder of that architecture"
+        f"{mount}apt-get install qemu-user-static binfmt-support{may} (from Debian 13 on qemu-user-binfmt); "
+        f"or cross build: --host {architecture}; or use a builder of that architecture"
     )

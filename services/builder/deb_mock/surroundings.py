@@ -28,6 +28,8 @@ _FAKETIME = (
 )
 """Only the clock: make compares times of files, and time limits of tests run on the monotonic clock. ld.so(8) puts
 the architecture's directory for $LIB. Of the build alone: utime(NULL) of dpkg-source -x fails under libfaketime."""
+_NARROW = ("i386", "armhf", "armel")
+"""On a wide kernel `uname -m` would say another machine than the one that is built for (setarch(8))."""
 _USUAL_UMASK = 0o022
 _WITH_UMASK = 'umask "$0" && exec "$@"'
 
@@ -111,6 +113,8 @@ def command(request: BuildRequest) -> list[str]:
     """The build itself."""
     surroundings = request.surroundings
     build = build_plan.command(request)
+    if request.architecture in _NARROW:
+        build = ["linux32", *build]
     if surroundings.clock_shift_s:
         build = [*_FAKETIME, f"FAKETIME=+{surroundings.clock_shift_s}", *build]
     if surroundings.cpus:
