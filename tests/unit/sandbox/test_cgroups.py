@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deborch_shared.sandbox.cgroups import group as group_module
 from deborch_shared.sandbox.cgroups.group import ControlGroup, remove_groups, whole_disk
 from deborch_shared.sandbox.cgroups.hierarchies import CONTROLLERS, Findings, Hierarchy, find
 from deborch_shared.sandbox.spec import Limits
@@ -110,6 +111,22 @@ def test_counters_of_the_unified_hierarchy_are_read(tmp_path):
     assert (found.memory_bytes, found.memory_peak_bytes, found.oom_kills) == (100, 200, 1)
     assert (found.read_bytes, found.written_bytes) == (11, 22)
     assert (found.pids, found.pids_peak, found.forks_refused) == (3, None, 4)
+
+
+@pytest.mark.parametrize(
+    ("version", "written"),
+    [
+        (2, {"memory.max": "1000", "memory.swap.max": "0", "pids.max": "7", "cpu.max": "150000 100000"}),
+        (1, {"memory.limit_in_bytes": "1000", "pids.max": "7", "cpu.cfs_quota_us": "150000"}),
+    ],
+)
+def test_limits_are_written_as_each_hierarchy_wants_them(tmp_path, monkeypatch, version, written):
+    seen = {}
+    monkeypatch.setattr(group_module, "_write", lambda path, value: seen.update({path.name: value}))
+    tree = Hierarchy(version, frozenset(CONTROLLERS), tmp_path)
+    limits = Limits(memory_bytes=1000, pids=7, cpus=1.5)
+    ControlGroup("x", limits, Findings(dict.fromkeys(CONTROLLERS, tree), None, {})).create(0)
+    assert written.items() <= seen.items()
 
 
 def test_what_a_host_does_not_count_is_unknown_and_not_zero(tmp_path):
