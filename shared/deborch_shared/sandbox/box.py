@@ -130,7 +130,7 @@ class Sandbox:
 
     def meter(self) -> Meter:
         """Count what everything in this sandbox uses from now on. One at a time: a new one starts the peak anew."""
-        return Meter(self._group, self._scratch_bytes)
+        return Meter(self._group, self._scratch_bytes, lambda: self._link.moved_bytes)
 
     def free_bytes(self) -> int:
         """What the file system of workspace and changes has left."""

@@ -30,6 +30,8 @@ class KeeperLink:
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._next_number = 0
         self.workspace_fd = -1
+        self.moved_bytes = (0, 0)
+        """From disks and to disks, by commands that have ended."""
         self.root_fd = -1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, log.open("wb") as errors:
@@ -118,6 +120,7 @@ class KeeperLink:
                 message, _ = await self._receive()
                 if message is None:
                     return
+                self._count(message)
                 ended = self._waiting.pop(int(message["ended"]), None)
                 if ended is not None and not ended.done():
                     ended.set_result(message)
@@ -126,6 +129,10 @@ class KeeperLink:
                 if not ended.done():
                     ended.set_result({"returncode": -9, "cpu_s": 0.0, "error": "the keeper ended", "missing": False})
             self._waiting.clear()
+
+    def _count(self, message: Mapping[str, Any]) -> None:
+        read, written = self.moved_bytes
+        self.moved_bytes = (read + int(message["read_bytes"]), written + int(message["written_bytes"]))
 
     async def _receive(self) -> tuple[dict[str, Any] | None, list[int]]:
         await readable(self._socket.fileno())

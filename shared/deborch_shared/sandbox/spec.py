@@ -64,6 +64,10 @@ class Limits:
     disk_free_bytes: int | None = None
     """What must stay free on the disk of the sandbox. No cgroup holds it: whoever runs commands looks."""
 
+    @property
+    def has_disk_speed(self) -> bool:
+        return self.read_bytes_per_s is not None or self.write_bytes_per_s is not None
+
 
 class Filtering(StrEnum):
     """Whether a seccomp filter refuses what no build needs; see `seccomp`."""

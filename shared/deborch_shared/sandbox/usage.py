@@ -27,7 +27,7 @@ class ResourceUse:
     read_bytes: int | None = None
     """From disks, past what was cached."""
     written_bytes: int | None = None
-    """To disks; with cgroup v1 only what was written through at once."""
+    """To disks. Without the io controller of cgroup v2 both are known once a command has ended (getrusage(2))."""
     pids: int | None = None
     """Processes and threads at the end."""
     pids_peak: int | None = None
@@ -65,9 +65,14 @@ class ResourceUse:
 class Meter:
     """Counts from its making on. A context manager, because it may hold a descriptor."""
 
-    def __init__(self, group: ControlGroup, disk_bytes: Callable[[], int | None]) -> None:
+    def __init__(
+        self, group: ControlGroup, disk_bytes: Callable[[], int | None], moved_bytes: Callable[[], tuple[int, int]]
+    ) -> None:
+        """`moved_bytes`: what commands that have ended read from disks and wrote to them."""
         self._group = group
         self._disk_bytes = disk_bytes
+        self._moved_bytes = moved_bytes
+        self._moved_before = moved_bytes()
         self._peak = group.reset_peak()
         self._before = group.counters()
 
@@ -84,13 +89,18 @@ class Meter:
     def read(self) -> ResourceUse:
         """The use so far."""
         before, now = self._before, self._group.counters()
+        read, written = self._moved_bytes()
+        if now.read_bytes is not None and now.written_bytes is not None:
+            read, written = now.read_bytes - (before.read_bytes or 0), now.written_bytes - (before.written_bytes or 0)
+        else:
+            read, written = read - self._moved_before[0], written - self._moved_before[1]
         return ResourceUse(
             _difference(now.cpu_user_s, before.cpu_user_s),
             _difference(now.cpu_system_s, before.cpu_system_s),
             now.memory_bytes,
             self._peak_bytes(now),
-            _difference(now.read_bytes, before.read_bytes),
-            _difference(now.written_bytes, before.written_bytes),
+            read,
+            written,
             now.pids,
             now.pids_peak,
             self._disk_bytes(),
@@ -113,5 +123,5 @@ def _peak(one: int | None, other: int | None) -> int | None:
     return one if other is None else other if one is None else max(one, other)
 
 
-def _difference(now: Number | None, before: Number | None) -> Number | None:
+def _difference(now: float | None, before: float | None) -> float | None:
     return None if now is None or before is None else now - before

@@ -16,7 +16,7 @@ from deborch_shared.sandbox.record import records
 from deborch_shared.sandbox.spec import IdRange, Limits
 
 FOUND = find()
-BUSY = "perl -e '1 while (times)[0] < 0.5'"
+BUSY = "perl -e '1 while (times)[0] < 0.3'"
 EATS = 'perl -e \'$x = "x" x (200 << 20); print "whole"\''
 
 
@@ -42,8 +42,8 @@ async def test_cpu_time_is_rationed(spec):
     begun_s = time.monotonic()
     result, use = await used(spec, BUSY, Limits(cpus=0.25))
     assert result.returncode == 0
-    assert use.cpu_s > 0.4
-    assert time.monotonic() - begun_s > 1.5
+    assert use.cpu_s > 0.25
+    assert time.monotonic() - begun_s > 0.9
 
 
 @needs("memory")
@@ -68,16 +68,15 @@ async def test_what_is_used_is_counted_from_the_making_of_the_meter(spec):
         with sandbox.meter() as meter:
             await sandbox.run(["/bin/sh", "-c", "head -c 30M /dev/zero > /build/file"])
             use = meter.read()
-    assert use.cpu_s < 0.4
+    assert use.cpu_s < 0.25
     assert 30 << 20 <= use.disk_bytes < 40 << 20
     assert use.memory_peak_bytes > 30 << 20
     assert (use.oom_kills, use.forks_refused) == (0, 0)
 
 
-@needs("io")
 async def test_bytes_that_go_to_the_disk_are_counted(spec):
     on_disk = replace(spec, scratch_bytes=None)
-    _, use = await used(on_disk, "dd if=/dev/zero of=/build/file bs=1M count=8 oflag=direct 2>/dev/null", Limits())
+    _, use = await used(on_disk, "head -c 8M /dev/zero > /build/file; sync", Limits())
     assert use.written_bytes >= 8 << 20
     assert use.disk_bytes is None
 

@@ -21,7 +21,7 @@ class Counters:
     read_bytes: int | None = None
     """From disks; not what was cached."""
     written_bytes: int | None = None
-    """To disks; v1 leaves out what the kernel writes later."""
+    """To disks."""
     pids: int | None = None
     pids_peak: int | None = None
     oom_kills: int = 0
@@ -77,13 +77,11 @@ def _io(directories: _Directories) -> tuple[int | None, int | None]:
     if "io" not in directories:
         return None, None
     tree, path = directories["io"]
-    if tree.version == 2:
-        pairs = [pair.split("=", 1) for line in _lines(path, "io.stat") for pair in line.split()[1:]]
-        sums = {name: sum(int(value) for key, value in pairs if key == name) for name in ("rbytes", "wbytes")}
-        return sums["rbytes"], sums["wbytes"]
-    rows = [line.split() for line in _lines(path, "blkio.throttle.io_service_bytes_recursive")]
-    ways = {way: sum(int(row[2]) for row in rows if len(row) == 3 and row[1] == way) for way in ("Read", "Write")}
-    return ways["Read"], ways["Write"]
+    if tree.version == 1:  # Linux counts it there only while something is limited
+        return None, None
+    pairs = [pair.split("=", 1) for line in _lines(path, "io.stat") for pair in line.split()[1:]]
+    sums = {name: sum(int(value) for key, value in pairs if key == name) for name in ("rbytes", "wbytes")}
+    return sums["rbytes"], sums["wbytes"]
 
 
 def _lines(directory: Path | None, name: str) -> list[str]:

@@ -23,8 +23,13 @@ class ControlGroup:
 
     def __init__(self, name: str, limits: Limits, findings: Findings) -> None:
         unique = f"deborch-{name}-{secrets.token_hex(4)}"
-        wanted = {"memory", "pids", "io"} | ({"cpu"} if limits.cpus is not None else set())
-        wanted |= {"cpuacct"} if findings.unified is None else set()
+        wanted = {"memory", "pids"}
+        if limits.cpus is not None:
+            wanted.add("cpu")
+        if findings.unified is None:
+            wanted.add("cpuacct")
+        if limits.has_disk_speed or "io" not in findings.usable or findings.usable["io"].version > 1:
+            wanted.add("io")
         used = {key: tree for key, tree in findings.usable.items() if key in wanted}
         self._limits = limits
         self._directories: dict[str, tuple[Hierarchy, Path]] = {

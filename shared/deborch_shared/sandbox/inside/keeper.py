@@ -7,7 +7,8 @@ the owner closed it or died, the keeper ends every command, and the mounts end w
                       socket that gets the master of a pseudo-terminal, and perhaps a second one to read from
                       {"end": id}
     keeper -> owner   {"ready": true} + descriptors of workspace and root, or {"error": text} and the end
-                      {"ended": id, "returncode": n, "cpu_s": s, "error": text|null, "missing": bool}
+                      {"ended": id, "returncode": n, "cpu_s": s, "read_bytes": n, "written_bytes": n,
+                       "error": text|null, "missing": bool}
 """
 
 import array
@@ -27,6 +28,7 @@ from deborch_shared.sandbox.inside.root import Root
 
 _MAX_MESSAGE_BYTES = 1 << 20
 _PIPE_BYTES = 4096
+_RUSAGE_BLOCK_BYTES = 512
 
 
 class _Command:
@@ -69,6 +71,8 @@ class _Command:
             "ended": self.number,
             "returncode": self.outcome.get("returncode", -signal.SIGKILL),
             "cpu_s": usage.ru_utime + usage.ru_stime,
+            "read_bytes": usage.ru_inblock * _RUSAGE_BLOCK_BYTES,
+            "written_bytes": usage.ru_oublock * _RUSAGE_BLOCK_BYTES,
             "error": self.outcome.get("error"),
             "missing": self.outcome.get("missing", False),
         }
