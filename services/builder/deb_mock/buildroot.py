@@ -48,6 +48,10 @@ class Buildroots:
         self._probed = True
 
     @property
+    def ids(self) -> IdRange | None:
+        return self._ids
+
+    @property
     def file_owner(self) -> int:
         """The host's id for root inside."""
         return self._ids.first if self._ids else 0

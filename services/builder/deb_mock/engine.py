@@ -7,10 +7,11 @@ import asyncio
 import errno
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from deb_mock import build_ending, build_plan, fetch, limits, profiles, surroundings
+from deb_mock import build_ending, build_plan, fetch, limits, profiles, sessions, surroundings
 from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
 from deb_mock.buildroot import Buildroots, check_name
@@ -31,13 +32,16 @@ from deb_mock.model import (
     FetchRequest,
     FetchResult,
     LogSink,
+    NamedBuildroot,
     Recovered,
     SampleSink,
+    SessionRequest,
     SignaturePolicy,
     Stage,
     StageSink,
     TreeRequest,
 )
+from deb_mock.named_buildroots import NamedBuildroots
 from deb_mock.package_build import PackageBuilds
 from deb_mock.package_layers import PackageLayers
 from deb_mock.plugins import checks as verdicts
@@ -46,6 +50,7 @@ from deb_mock.privileges import require_root
 from deb_mock.report import BuildReport
 from deb_mock.repositories import add_repository, check_repository
 from deb_mock.results import ResultDirectory
+from deb_mock.sessions import BuildrootSession
 from deb_mock.source import SourcePackage
 from deb_mock.source_making import SourceMaker
 from deb_mock.steps import Steps
@@ -72,6 +77,7 @@ class Engine:
         self._sources = fetch.SourceFetcher(config, self._buildroots)
         self._explainer = Explainer(config, self._buildroots)
         self._maker = SourceMaker(self._buildroots, self._dependencies)
+        self._named = NamedBuildroots(config, self._buildroots)
         self._running: set[asyncio.Task[object]] = set()
 
     async def recover(self) -> Recovered:
@@ -247,6 +253,54 @@ class Engine:
                             ended(result.returncode)
         return result.returncode
 
+    @property
+    def named_buildroots(self) -> NamedBuildroots:
+        """Those that are kept between commands."""
+        return self._named
+
+    async def make_named(self, request: SessionRequest, *, again: bool, on_log: LogSink) -> NamedBuildroot:
+        """Make the buildroot `request.name`; with `again` in place of one that is there.
+
+        Raises:
+            DeborchError: with `failure_class`; ALREADY_EXISTS
+        """
+        require_root()
+        with _plain_failures():
+            async with self._known():
+                base = await self.ensure_base(
+                    request.suite, request.architecture, components=request.components, on_log=on_log
+                )
+                with self._bases.in_use(base):
+                    return await sessions.make_named(self._named, base, request, again=again)
+
+    @asynccontextmanager
+    async def session(self, request: SessionRequest, *, on_log: LogSink) -> AsyncIterator[BuildrootSession]:
+        """A buildroot to run commands in, by hand, as long as the context lasts.
+
+        Raises:
+            DeborchError: with `failure_class`; NOT_FOUND if there is no buildroot of that name.
+        """
+        require_root()
+        for repository in request.extra_sources:
+            check_repository(repository)
+        with _plain_failures():
+            async with self._known(), AsyncExitStack() as stack:
+                if request.name is None:
+                    base = await self.ensure_base(
+                        request.suite, request.architecture, components=request.components, on_log=on_log
+                    )
+                    stack.enter_context(self._bases.in_use(base))
+                    spec = self._buildroots.spec(request.session_id, base, repositories=request.extra_sources)
+                else:
+                    spec = await stack.enter_async_context(self._named.opened(request.name, on_log))
+                spec = replace(spec, binds=(*spec.binds, *request.binds))
+                sandbox = await stack.enter_async_context(open_sandbox(spec))
+                for repository in request.extra_sources:
+                    await add_repository(sandbox, repository)
+                yield BuildrootSession(
+                    sandbox, spec, file_owner=self._buildroots.file_owner, proxies=self._config.proxies, on_log=on_log
+                )
+
     async def available(
         self,
         suite: str,
@@ -297,7 +351,7 @@ class Engine:
 
     def inventory(self) -> Inventory:
         """What is cached, and which buildroots are in use, as it is at this moment."""
-        return take_inventory(self._config, self._bases, self._garbage)
+        return take_inventory(self._config, self._bases, self._garbage, self._named)
 
     async def collect_garbage(self) -> list[Removed]:
         """Remove from the cache what is beyond the limits of the configuration and not in use."""

@@ -11,7 +11,8 @@ from deb_mock.base import BaseStore
 from deb_mock.base_index import tree_size_bytes
 from deb_mock.debs import DebCache
 from deb_mock.garbage import GarbageCollector
-from deb_mock.model import Base, EngineConfig
+from deb_mock.model import Base, EngineConfig, NamedBuildroot
+from deb_mock.named_buildroots import NamedBuildroots
 from deborch_shared.sandbox.record import Record, record_path, records
 
 
@@ -62,18 +63,29 @@ class LivingBuildroot:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBuildroot:
+    """A buildroot of `deb-mock init`."""
+
+    buildroot: NamedBuildroot
+    in_use: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """All of it."""
 
     bases: tuple[CachedBase, ...]
     layers: tuple[CachedLayer, ...]
     buildroots: tuple[LivingBuildroot, ...]
+    kept: tuple[KeptBuildroot, ...]
     downloads: int
     downloads_bytes: int
     free_bytes: int
 
 
-def take_inventory(config: EngineConfig, bases: BaseStore, garbage: GarbageCollector) -> Inventory:
+def take_inventory(
+    config: EngineConfig, bases: BaseStore, garbage: GarbageCollector, named: NamedBuildroots
+) -> Inventory:
     """Look at everything."""
     layers = _layers(garbage)
     known = bases.all()
@@ -97,6 +109,7 @@ def take_inventory(config: EngineConfig, bases: BaseStore, garbage: GarbageColle
             for entry in records(config.sandboxes_dir)
             if _is_buildroot(config.sandboxes_dir, entry)
         ),
+        kept=tuple(KeptBuildroot(one, named.is_in_use(one.name)) for one in named.all()),
         downloads=len(downloads),
         downloads_bytes=sum(downloads),
         free_bytes=disk.f_bavail * disk.f_frsize,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from deb_mock.installed import ExactVersion, InstalledPackage
 from deborch_shared.ids import Sha256
-from deborch_shared.sandbox.spec import Filtering, IdRange, Limits
+from deborch_shared.sandbox.spec import Bind, Filtering, IdRange, Limits
 from deborch_shared.sandbox.usage import ResourceUse
 
 LogSink = Callable[[bytes], None]
@@ -418,6 +418,38 @@ class CommandRequest:
     """Known to apt inside, not read yet."""
     network: bool = False
     timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """A buildroot to work in by hand."""
+
+    session_id: str
+    suite: str
+    architecture: str
+    components: tuple[str, ...] = MAIN_ONLY
+    name: str | None = None
+    """Of one that is kept, which says itself what it is made of; None: a clean one that is thrown away after."""
+    extra_sources: tuple[ExtraRepository, ...] = ()
+    """Known to apt inside, not read yet."""
+    binds: tuple[Bind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBuildroot:
+    """A buildroot that is kept between commands."""
+
+    name: str
+    suite: str
+    architecture: str
+    components: tuple[str, ...]
+    base: str
+    """Name of the base that it was made from, which need not be there any more."""
+    ids: str
+    """Names the ids that its files have."""
+    made_at_s: float
+    """Seconds since the epoch."""
+    directory: Path
 
 
 @dataclass(frozen=True, slots=True)

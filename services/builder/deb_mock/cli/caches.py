@@ -71,6 +71,8 @@ def list_cached(
         console.print(_layers(found))
     if found.buildroots:
         console.print(_buildroots(found))
+    if found.kept:
+        console.print(_kept(found))
     downloads = f"{found.downloads} downloaded packages, {_mib(found.downloads_bytes)}"
     console.print(f"{downloads}; {_mib(found.free_bytes)} free on the disk", highlight=False)
 
@@ -160,6 +162,7 @@ def scrub(
 def _as_json(found: Inventory) -> dict[str, Any]:
     shown = asdict(found)
     shown["bases"] = [{**entry.pop("base"), **entry} for entry in shown["bases"]]
+    shown["kept"] = [{**entry.pop("buildroot"), **entry} for entry in shown["kept"]]
     return shown
 
 
@@ -188,6 +191,14 @@ def _buildroots(found: Inventory) -> Table:
     for entry in found.buildroots:
         state = f"[{_STATE_STYLES[entry.state]}]{entry.state}"
         table.add_row(entry.name, state, str(entry.pid), f"{entry.age_s:.0f} s", _mib(entry.size_bytes))
+    return table
+
+
+def _kept(found: Inventory) -> Table:
+    table = Table("kept buildroot", "suite", "architecture", "age", "")
+    for entry in found.kept:
+        one = entry.buildroot
+        table.add_row(one.name, one.suite, one.architecture, _age(one.made_at_s), "in use" if entry.in_use else "")
     return table
 
 

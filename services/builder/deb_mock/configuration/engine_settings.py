@@ -34,6 +34,7 @@ def engine_config(settings: Settings, proxies: Mapping[str, str]) -> EngineConfi
         cache_max_bytes=settings.cache.size,
         free_space_floor_bytes=settings.cache.free_space,
         proxies=proxies,
+        network_allowed=settings.network.builds == "on-request",
         plugins=tuple(PluginSetting(one.name, one.enabled, one.required, one.options) for one in settings.plugins),
     )
 

@@ -69,6 +69,13 @@ class Build(Section):
     )
 
 
+class Network(Section):
+    """Who may have the host's network in a buildroot, if it is asked for. Downloads by apt are always possible."""
+
+    builds: Literal["never", "on-request"] = Field("never", description="Builds; the log says it if one has.")
+    commands: Literal["never", "on-request"] = Field("on-request", description="shell and exec, by --network.")
+
+
 class Ids(Section):
     """Ids of the host that stand for those inside a buildroot. No user of the host may own any of them."""
 
@@ -124,9 +131,7 @@ class Settings(Section):
     ids: Annotated[Literal["off"] | Ids, BeforeValidator(_off)] = Field(
         Ids(), description="Ids of the host for buildroots; off: no user namespace."
     )
-    network: Literal["never", "on-request"] = Field(
-        "on-request", description="Whether a command may give a buildroot the host's network."
-    )
+    network: Network = Network()
     binds: tuple[Annotated[BindRule, BeforeValidator(_path_alone)], ...] = Field(
         (), description="Directories of the host that commands may show inside a buildroot."
     )
