@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -99,11 +99,12 @@ def _section_text(steps: Steps, log: Path) -> tuple[bytes, int]:
 
 
 def _keep(report: BuildReport, steps: Steps, log: Path, outcome: str, error: DeborchError | None) -> None:
-    report.end_log(steps, outcome, error)
-    if report.request.failed_dir is None:
-        return
-    name = report.log_name
-    text = report.as_json(steps, outcome, error)
-    kept_log, kept_report = keep_failed(report.request.failed_dir, log, name, text, report_name(name))
-    if error is not None:
-        error.fields["log"], error.fields["report"] = str(kept_log), str(kept_report)
+    """As far as there is space: what ended the build must not be hidden by a disk that is full."""
+    with suppress(OSError):
+        report.end_log(steps, outcome, error)
+        if report.request.failed_dir is None:
+            return
+        name, text = report.log_name, report.as_json(steps, outcome, error)
+        kept_log, kept_report = keep_failed(report.request.failed_dir, log, name, text, report_name(name))
+        if error is not None:
+            error.fields["log"], error.fields["report"] = str(kept_log), str(kept_report)

@@ -64,7 +64,7 @@ def diagnose(log: bytes, *, first_number: int = 1) -> Diagnosis:
     found = list(_causes(lines, max(step_at, end - _WINDOW_LINES), end))
     if not found and chain:
         found = list(_causes(lines, end, end + 1))
-    shown = _chosen(lines, step_at, [number for number, _ in found], end if chain else None)
+    shown = _chosen(lines, step_at, found, end if chain else None)
     is_test = (
         _TEST_STEP.match(step) is not None
         or any(_is_test_target(lines[number]) for number in chain)
@@ -99,12 +99,15 @@ def _causes(lines: Sequence[bytes], start: int, end: int) -> Iterator[tuple[int,
                 break
 
 
-def _chosen(lines: Sequence[bytes], start: int, causes: Sequence[int], consequence: int | None) -> list[int]:
+def _chosen(
+    lines: Sequence[bytes], start: int, causes: Sequence[tuple[int, Cause]], consequence: int | None
+) -> list[int]:
     """The first cause and what follows it, further causes, the first consequence; without a cause, what came last."""
     end = len(lines) if consequence is None else consequence
     if causes:
-        around = range(causes[0], min(causes[0] + 1 + _CONTEXT_LINES, end))
-        wanted: Iterable[int] = dict.fromkeys([causes[0], *around, *causes])
+        first, cause = causes[0]
+        around = range(max(first - cause.lines_before, start), min(first + 1 + _CONTEXT_LINES, end))
+        wanted: Iterable[int] = dict.fromkeys([first, *around, *(number for number, _ in causes)])
     else:
         last = range(max(start + (start < end - 1), end - 50), end)
         wanted = [number for number in last if not _NOISE.match(lines[number])][-_LAST_LINES:]

@@ -14,10 +14,12 @@ class Cause:
     name: str
     expression: re.Pattern[bytes]
     is_test: bool = False
+    lines_before: int = 0
+    """How many lines above belong to it."""
 
 
-def _sign(name: str, *expressions: bytes) -> Cause:
-    return Cause(name, re.compile(b"|".join(expressions)))
+def _sign(name: str, *expressions: bytes, lines_before: int = 0) -> Cause:
+    return Cause(name, re.compile(b"|".join(expressions)), lines_before=lines_before)
 
 
 def _test(name: str, *expressions: bytes) -> Cause:
@@ -48,7 +50,11 @@ CAUSES: tuple[Cause, ...] = (
         rb"^\d+ (?:runs|tests), .*\b[1-9]\d* (?:failures|errors)",
     ),
     _test("assertion", rb": Assertion .+ failed\.$"),
-    _sign("compiler", rb"^[^\s:'\"]+:\d+(?::\d+)?: (?:fatal |internal compiler )?[Ee]rror:? "),
+    _sign(
+        "compiler",
+        rb"^[^\s:'\"]+:\d+(?:[:.]\d+(?:-\d+[:.]\d+)?)?: (?:fatal |internal compiler )?[Ee]rror:?(?:\s|$)",
+        rb"^[^\s:'\"]+\(\d+,\d+\): error ",
+    ),
     _sign("compiler driver", rb"^(?:\S*(?:gcc|g\+\+|cc1|cc1plus|clang|as|collect2)): (?:fatal )?error: "),
     _sign(
         "linker",
@@ -85,8 +91,11 @@ CAUSES: tuple[Cause, ...] = (
     ),
     _sign("symbols", rb"^dpkg-gensymbols: (?:error|warning): some symbols", rb"^dpkg-shlibdeps: error: "),
     _sign("build dependencies", rb"^dpkg-checkbuilddeps: error: ", rb"^ \S+ : (?:Pre)?(?:Depends|Conflicts|Breaks): "),
+    _sign("installation", rb"^dpkg: error processing ", lines_before=1),
     _sign("dpkg", rb"^dpkg(?:-(?!buildpackage)[a-z-]+)?: (?:error|unrecoverable)"),
-    _sign("apt", rb"^E: (?!Sub-process)"),
+    _sign("apt, pybuild", rb"^E: (?!Sub-process)"),
+    _sign("latex", rb"^! "),
+    _sign("error", rb"^(?:[A-Z][a-z]+ )?(?:ERROR|[Ee]rror|FATAL|[Ff]atal)(?: error)?:(?:\s|$)"),
     _sign("signal", rb"(?:Segmentation fault|Illegal instruction|Bus error|Aborted)(?: \(core dumped\))?$"),
 )
 """In the order in which they are asked: the first that matches a line says what it is."""

@@ -186,6 +186,64 @@ can't find file to patch at input line 3
 1 out of 1 hunk FAILED
 dpkg-source: error: LC_ALL=C patch -t -F 0 -N -p1 subprocess returned exit status 1
 """
+NINJA = """\
+   dh_auto_build
+\tcd obj-x86_64-linux-gnu && LC_ALL=C.UTF-8 ninja -j2 -v
+[3/10] cc -Isrc -o src/x.p/main.c.o -c ../src/main.c
+FAILED: src/x.p/main.c.o
+cc -Isrc -o src/x.p/main.c.o -c ../src/main.c
+../src/main.c:3:10: fatal error: missing.h: No such file or directory
+    3 | #include <missing.h>
+compilation terminated.
+ninja: build stopped: subcommand failed.
+dh_auto_build: error: cd obj-x86_64-linux-gnu && LC_ALL=C.UTF-8 ninja -j2 -v returned exit code 1
+"""
+PROVE = """\
+   dh_auto_test
+\tmake -j2 test TEST_VERBOSE=1
+t/basic.t ..
+ok 1 - loads
+not ok 2 - adds
+#   Failed test 'adds'
+Failed 1/2 subtests
+Result: FAIL
+make[1]: *** [Makefile:852: test_dynamic] Error 255
+dh_auto_test: error: make -j2 test TEST_VERBOSE=1 returned exit code 2
+"""
+GO_TEST = """\
+   dh_auto_test -O--buildsystem=golang
+\tcd _build && go test -vet=off -v -p 2 example.org/x
+=== RUN   TestAdd
+    add_test.go:9: got 3, want 4
+--- FAIL: TestAdd (0.00s)
+FAIL\texample.org/x\t0.002s
+dh_auto_test: error: cd _build && go test -vet=off -v -p 2 example.org/x returned exit code 1
+"""
+SPHINX = """\
+   debian/rules override_dh_sphinxdoc
+python3 -m sphinx -b html docs build/html
+Running Sphinx v5.3.0
+
+Extension error:
+Could not import extension sphinx_rtd_theme (exception: No module named 'sphinx_rtd_theme')
+make[1]: *** [debian/rules:11: override_dh_sphinxdoc] Error 2
+"""
+MAINTAINER_SCRIPT = """\
+Setting up tiny (1.0) ...
+postinst: something is missing
+dpkg: error processing package tiny (--configure):
+ installed tiny package post-installation script subprocess returned error exit status 1
+Errors were encountered while processing:
+ tiny
+E: Sub-process /usr/bin/dpkg returned an error code (1)
+"""
+HASKELL = """\
+   dh_auto_build
+[1 of 2] Compiling X ( src/X.hs, dist/X.o )
+src/X.hs:3:1: error:
+    Could not find module 'Missing'
+dh_auto_build: error: ./Setup build returned exit code 1
+"""
 
 
 @pytest.mark.parametrize(
@@ -208,6 +266,12 @@ dpkg-source: error: LC_ALL=C patch -t -F 0 -N -p1 subprocess returned exit statu
         (APT, False, "build dependencies", " builddeps:/build/x.dsc : Depends: nothing-like-it but it is not"),
         (RUST, False, "rust", "error[E0425]: cannot find value `y` in this scope"),
         (OUT_OF_MEMORY, False, "out of memory", "g++: fatal error: Killed signal terminated program cc1plus"),
+        (NINJA, False, "compiler", "../src/main.c:3:10: fatal error: missing.h: No such file or directory"),
+        (PROVE, True, "tap", "not ok 2 - adds"),
+        (GO_TEST, True, "go test", "--- FAIL: TestAdd (0.00s)"),
+        (SPHINX, False, "error", "Extension error:"),
+        (MAINTAINER_SCRIPT, False, "installation", "postinst: something is missing"),
+        (HASKELL, False, "compiler", "src/X.hs:3:1: error:"),
         (PATCH, False, "patch", "1 out of 1 hunk FAILED"),
     ],
     ids=lambda value: value if isinstance(value, str) and "\n" not in value else "",
@@ -228,6 +292,13 @@ def test_the_lines_shown_are_the_cause_what_follows_it_and_what_failed():
 def test_the_error_of_an_exception_is_shown_with_its_traceback():
     assert "ModuleNotFoundError: No module named 'setuptools_scm'" in [
         line.text for line in diagnose(TRACEBACK.encode()).first_lines
+    ]
+
+
+def test_what_a_maintainer_script_said_is_shown_before_what_dpkg_says_of_it():
+    assert [line.text for line in diagnose(MAINTAINER_SCRIPT.encode()).first_lines][:2] == [
+        "postinst: something is missing",
+        "dpkg: error processing package tiny (--configure):",
     ]
 
 
