@@ -4,6 +4,7 @@ Everything in the workspace is foreign. Files are opened by plain names, never t
 the .changes lists.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -101,16 +102,22 @@ class ResultDirectory:
         for path in self.unfinished.iterdir():
             _sync(path)
         _sync(self.unfinished)
-        if self.merge and self.final.exists():
-            for path in sorted(
-                self.unfinished.iterdir(), key=lambda path: (path.name.endswith(_COMES_LAST), path.name)
-            ):
+        if not self._renamed():
+            for path in sorted(self.unfinished.iterdir(), key=_comes_last):
                 path.rename(self.final / path.name)
             _sync(self.final)
             self.unfinished.rmdir()
-        else:
+
+    def _renamed(self) -> bool:
+        """Put all in place at once; with `merge` False if there is something already."""
+        try:
             self.unfinished.rename(self.final)
-            _sync(self.final.parent)
+        except OSError as error:
+            if not self.merge or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+        _sync(self.final.parent)
+        return True
 
     def _artifact(self, name: str, sha256: str, size_bytes: int) -> Artifact:
         return Artifact(name, self.final / name, Sha256(sha256), size_bytes, kind_of(name))
@@ -236,6 +243,10 @@ def _refuse(problem: str) -> NoReturn:
         bounded(problem, 400),
         hint="the build must leave what dpkg-genchanges lists; see the end of the log",
     )
+
+
+def _comes_last(path: Path) -> tuple[bool, str]:
+    return path.name.endswith(_COMES_LAST), path.name
 
 
 def _sync(path: Path) -> None:

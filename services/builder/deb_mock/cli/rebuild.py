@@ -89,9 +89,8 @@ def _show(result: RebuildResult) -> None:
     for name in result.missing_versions:
         console.print(f"not to be had, another version taken: {name}", style="yellow", highlight=False)
     if result.also_installed:
-        console.print(
-            f"also installed, and not named by it: {', '.join(result.also_installed)}", style="dim", highlight=False
-        )
+        count = len(result.also_installed)
+        console.print(f"{count} more packages than it names were there; rebuild.json lists them", style="dim")
     for file in result.files:
         verdict, style = ("same", "green") if file.is_same else ("DIFFERS", "bold red")
         console.print(f"{verdict:8}", style=style, end="", highlight=False)
