@@ -14,8 +14,11 @@ from deb_mock.repositories import WORKSPACE, file_repositories
 from deb_mock.scratch import ScratchChoice
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.box import open_sandbox
+from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
 from deborch_shared.sandbox.spec import IdRange, Limits, Lower, SandboxSpec
 
+_SAME_IDS = IdRange(first=0)
+"""In a user namespace ids are mapped already; one more, with the same ids, keeps root inside from mounting."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
@@ -34,7 +37,9 @@ class Buildroots:
             return
         for lacking in shortcomings():
             on_log(f"deb-mock: {lacking.what} ({lacking.fix})\n".encode())
-        if self._config.ids is not None:
+        if not in_initial_user_namespace():
+            self._ids = _SAME_IDS
+        elif self._config.ids is not None:
             self._ids = self._config.ids
             try:
                 with failures_are(FailureClass.CHROOT):

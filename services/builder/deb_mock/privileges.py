@@ -3,20 +3,23 @@
 import os
 
 from deb_mock.failures import FailureClass, failure
+from deb_mock.rootless import refusal
 from deborch_shared.errors import ErrorCode
 
 
 def require_root(effective_uid: int | None = None) -> None:
-    """Refuse to go on as another user.
+    """Refuse to go on as a user who is root neither of the host nor of a user namespace.
 
     Raises:
         DeborchError: NEEDS_ROOT
     """
-    if (os.geteuid() if effective_uid is None else effective_uid) != 0:
-        raise failure(
-            FailureClass.CHROOT,
-            ErrorCode.NEEDS_ROOT,
-            "buildroots need root: they mount overlays, make namespaces with ids of their own, "
-            "and hold files of many owners",
-            hint="run it as root, for example with sudo; the build itself runs as an unprivileged user inside",
-        )
+    if (os.geteuid() if effective_uid is None else effective_uid) == 0:
+        return
+    why = refusal()
+    raise failure(
+        FailureClass.CHROOT,
+        ErrorCode.NEEDS_ROOT,
+        "buildroots need root or subordinate ids: they mount overlays, make namespaces, and hold files of many owners"
+        + (f"; {why.message}" if why else ""),
+        hint=why.hint if why else "run it as root; the build itself runs as an unprivileged user inside",
+    )

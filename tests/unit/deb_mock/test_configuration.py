@@ -211,3 +211,18 @@ def test_the_schema_names_every_key_and_refuses_others():
 
 def test_an_empty_file_is_an_empty_layer():
     assert parse_yaml("# nothing\n", "x").values == {}
+
+
+def test_a_user_without_root_has_directories_below_home_unless_a_file_says_otherwise(tmp_path):
+    places = Places.of_user({"HOME": str(tmp_path), "XDG_CACHE_HOME": "/scratch"}, without_root=True)
+    found = resolve(Asked(), {}, places)
+    assert found.settings.state_dir == tmp_path / ".local/share/deb-mock"
+    assert found.settings.cache_dir == Path("/scratch/deb-mock")
+    (tmp_path / ".config/deb-mock").mkdir(parents=True)
+    (tmp_path / ".config/deb-mock/config.yaml").write_text("cache_dir: /own")
+    assert resolve(Asked(), {}, places).settings.cache_dir == Path("/own")
+
+
+def test_root_has_the_directories_of_the_system(tmp_path):
+    found = resolve(Asked(), {}, Places.of_user({"HOME": str(tmp_path)}))
+    assert found.settings.state_dir == Path("/var/lib/deb-mock")

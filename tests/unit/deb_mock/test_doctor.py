@@ -82,7 +82,7 @@ def test_without_privileges_nothing_is_tried_that_needs_them(subject, monkeypatc
 
     monkeypatch.setattr(examination, "ALWAYS", ())
     monkeypatch.setattr(examination, "WITH_PRIVILEGES", (fails,))
-    refusal = Finding("privileges", Status.PROBLEM, "none", "be root")
+    refusal = DeborchError(ErrorCode.NEEDS_ROOT, "none", hint="be root")
     assert list(examination.examine(Subject(subject.config, "trixie", refusal))) == []
 
 

@@ -14,6 +14,7 @@ from deb_mock.cli.finish import report_error
 from deb_mock.configuration.engine_settings import option_defaults
 from deb_mock.configuration.resolve import Asked, Configuration, Places, resolve
 from deb_mock.failures import exit_code
+from deb_mock.rootless import is_user_without_root
 from deborch_shared import process
 from deborch_shared.errors import DeborchError
 
@@ -41,7 +42,8 @@ def resolve_for(asked: Asked) -> Configuration:
     Raises:
         DeborchError: INVALID_SETTING
     """
-    return resolve(asked, os.environ, Places.of_user(os.environ), native=asyncio.run(_native()))
+    places = Places.of_user(os.environ, without_root=is_user_without_root())
+    return resolve(asked, os.environ, places, native=asyncio.run(_native()))
 
 
 async def _native() -> str:

@@ -30,12 +30,18 @@ class Places:
     user: Path | None = None
     shipped: Path = SHIPPED
     os_etc: Path = Path("/etc")
+    state: Path | None = None
+    """Where buildroots are unless a file says otherwise; None: where the system keeps them."""
+    cache: Path | None = None
 
     @classmethod
-    def of_user(cls, environment: Mapping[str, str]) -> "Places":
-        """Those of whoever has `environment`; under sudo that is root."""
-        config = environment.get("XDG_CONFIG_HOME") or (f"{home}/.config" if (home := environment.get("HOME")) else "")
-        return cls(user=Path(config) / "deb-mock" if config.startswith("/") else None)
+    def of_user(cls, environment: Mapping[str, str], *, without_root: bool = False) -> "Places":
+        """Those of whoever has `environment`; under sudo that is root. Only root may use the system's directories."""
+        user = _of_home(environment, "XDG_CONFIG_HOME", ".config")
+        if not without_root:
+            return cls(user=user)
+        state = _of_home(environment, "XDG_DATA_HOME", ".local/share")
+        return cls(user=user, state=state, cache=_of_home(environment, "XDG_CACHE_HOME", ".cache"))
 
     def templates(self) -> Templates:
         """Those of the user hide the system's, and those hide the shipped ones."""
@@ -72,6 +78,12 @@ class Configuration:
         return str(self.layer.origin(path) or "built-in")
 
 
+def _of_home(environment: Mapping[str, str], variable: str, default: str) -> Path | None:
+    """Our directory in one of the XDG base directories."""
+    place = environment.get(variable) or (f"{home}/{default}" if (home := environment.get("HOME")) else "")
+    return Path(place) / "deb-mock" if place.startswith("/") else None
+
+
 def resolve(asked: Asked, environment: Mapping[str, str], places: Places, *, native: str = "") -> Configuration:
     """Read every layer and check the result. `native` is the host's architecture.
 
@@ -83,6 +95,8 @@ def resolve(asked: Asked, environment: Mapping[str, str], places: Places, *, nat
     host = Layer()
     _host_value(host, upper, "suite", host_codename(places.os_etc))
     _host_value(host, upper, "architecture", native)
+    for key, place in (("state_dir", places.state), ("cache_dir", places.cache)):
+        _host_value(host, upper, key, str(place or ""))
     result = host
     suite, architecture = (upper.values.get(key) or host.values.get(key) for key in ("suite", "architecture"))
     for name in (suite, architecture):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from deb_mock.model import EngineConfig
-from deborch_shared.errors import bounded
+from deborch_shared.errors import DeborchError, bounded
 
 
 class Status(StrEnum):
@@ -40,7 +40,7 @@ class Subject:
     config: EngineConfig
     suite: str
     """That builds are for; empty if neither the configuration nor the host says."""
-    refusal: Finding | None = None
+    refusal: DeborchError | None = None
     """Set if this process is not root, and could not become root of a namespace of its own."""
 
 

@@ -4,10 +4,8 @@ import os
 from pathlib import Path
 
 from deb_mock.doctor.finding import Finding, Status, Subject, Trial, tried
-from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.inside import syscalls
 from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
-from deborch_shared.sandbox.user_namespace import become_root, subordinate_ids
 
 _NOBODY = 65_534
 _KINDS = {
@@ -25,21 +23,10 @@ _SYSCTLS = (
 )
 
 
-def refusal() -> Finding | None:
-    """Become root of a user namespace, unless this is root already; why that cannot be, if it cannot."""
-    if os.geteuid() == 0:
-        return None
-    try:
-        become_root(subordinate_ids())
-    except DeborchError as error:
-        return Finding("privileges", Status.PROBLEM, error.message, error.hint)
-    return None
-
-
 def privileges(subject: Subject) -> Finding:
     """Root, or root of a user namespace."""
     if subject.refusal is not None:
-        return subject.refusal
+        return Finding("privileges", Status.PROBLEM, subject.refusal.message, subject.refusal.hint)
     if in_initial_user_namespace():
         return Finding("privileges", Status.OK, "root")
     ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]

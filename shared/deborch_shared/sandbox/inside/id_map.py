@@ -31,11 +31,24 @@ def make_user_namespace(first_id: int, count: int) -> int:
         if not os.read(made_read, 1):
             raise OSError("this host does not allow user namespaces")
         for kind in ("uid_map", "gid_map"):
+            lines = map_lines(first_id, count, f"/proc/self/{kind}")
             with open(f"/proc/{child}/{kind}", "w", encoding="utf-8") as target:
-                target.write(f"0 {first_id} {count}\n")
+                target.write("".join(lines))
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.write(done_write, b"x")
         os.waitpid(child, 0)
         for descriptor in (made_read, done_read, done_write):
             os.close(descriptor)
+
+
+def map_lines(first_id: int, count: int, own_map: str) -> list[str]:
+    """Lines that map 0 and up to `first_id` and up; each must lie within one line of the map that is above it."""
+    lines = []
+    with open(own_map, encoding="utf-8") as source:
+        for line in source:
+            known, _, length = (int(word) for word in line.split())
+            begin, end = max(known, first_id), min(known + length, first_id + count)
+            if begin < end:
+                lines.append(f"{begin - first_id} {begin} {end - begin}\n")
+    return lines

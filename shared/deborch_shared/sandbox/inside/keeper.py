@@ -89,7 +89,9 @@ class Keeper:
             "filter": calls,
             "filter_required": spec["filter_required"],
         }
-        self._user_namespace = make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] else None
+        self._user_namespace = (
+            make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] is not None else None
+        )
         self._root = Root(spec, self._user_namespace)
         self._commands: dict[int, _Command] = {}
 

@@ -46,8 +46,9 @@ class Root:
 
     def __init__(self, spec: dict[str, Any], user_namespace: int | None) -> None:
         self._spec = spec
-        self._user_namespace = user_namespace
         self._first_id = int(spec["first_id"] or 0)
+        self._shift = user_namespace if self._first_id else None
+        """How ids on disk become those of `user_namespace`; None if they are the same."""
         self._directory = str(spec["directory"])
         self.path = f"{self._directory}/root"
         self._scratch = f"{self._directory}/scratch"
@@ -82,18 +83,24 @@ class Root:
         return os.open(self._workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _lower(self, number: int, lower: dict[str, Any]) -> str:
-        if self._user_namespace is None or not lower["map_ids"]:
+        if self._shift is None or not lower["map_ids"]:
             return str(lower["path"])
         target = f"{self._directory}/lower-{number}"
         os.mkdir(target)
-        syscalls.bind_with_ids(lower["path"], target, self._user_namespace, read_only=True)
+        syscalls.bind_with_ids(lower["path"], target, self._shift, read_only=True)
         return target
 
     def _upper(self) -> tuple[str, str]:
-        """The directory that receives changes; a kept one has its work directory beside it (overlayfs asks for it)."""
+        """The directory that receives changes; a kept one has its work directory beside it (overlayfs asks for it).
+
+        An unprivileged overlay needs attributes that a tmpfs has since Linux 6.6 only; before, changes go to the disk.
+        """
         kept = self._spec["upper"]
-        upper = str(kept) if kept else f"{self._scratch}/upper"
-        work = str(self._spec["work"]) if kept else f"{self._scratch}/work"
+        place = self._scratch
+        if self._unprivileged and not syscalls.has_user_attributes(place):
+            place = self._directory
+        upper = str(kept) if kept else f"{place}/upper"
+        work = str(self._spec["work"]) if kept else f"{place}/work"
         os.mkdir(work, 0o755)
         if not self._spec["persistent"]:
             os.mkdir(upper, 0o755)
@@ -115,11 +122,11 @@ class Root:
             target = self._directory_inside(entry["target"])
         else:
             target = self._file_inside(entry["target"])
-        if entry["read_only"] or self._user_namespace is None:
+        if entry["read_only"] or self._shift is None:
             syscalls.bind(entry["source"], target)
             syscalls.remount_bind(target, MS_NOSUID | MS_NODEV | (MS_RDONLY if entry["read_only"] else 0))
         else:
-            syscalls.bind_with_ids(entry["source"], target, self._user_namespace, read_only=False)
+            syscalls.bind_with_ids(entry["source"], target, self._shift, read_only=False)
 
     def _directory_inside(self, name: str) -> str:
         path = self.path
@@ -144,7 +151,7 @@ class Root:
     def enter(self, *, network_files: bool) -> None:
         """In a command's own mount namespace: fresh kernel file systems, then make the overlay the root."""
         self._mount_proc()
-        self._mount_sys()
+        self._mount_sys(with_network=network_files)
         self._mount_dev()
         if network_files:
             for name in ("/etc/resolv.conf", "/etc/hosts"):
@@ -164,8 +171,12 @@ class Root:
             if os.path.exists(self.path + name):
                 syscalls.bind("/dev/null", self.path + name)
 
-    def _mount_sys(self) -> None:
-        syscalls.mount("sysfs", self._directory_inside("/sys"), "sysfs", MS_RDONLY | _LOCKED_DOWN)
+    def _mount_sys(self, *, with_network: bool) -> None:
+        target = self._directory_inside("/sys")
+        if with_network and self._unprivileged:
+            syscalls.in_new_network(lambda: syscalls.mount("sysfs", target, "sysfs", MS_RDONLY | _LOCKED_DOWN))
+        else:
+            syscalls.mount("sysfs", target, "sysfs", MS_RDONLY | _LOCKED_DOWN)
         for name in _HIDDEN_DIRECTORIES:
             if os.path.isdir(self.path + name):
                 syscalls.mount("hidden", self.path + name, "tmpfs", MS_RDONLY | _LOCKED_DOWN, "size=0,mode=755")

@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Callable
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
@@ -133,6 +134,28 @@ def loopback_up() -> None:
         answer = fcntl.ioctl(probe, _SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
         flags = struct.unpack("16sh14x", answer)[1]
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def in_new_network(action: Callable[[], None]) -> None:
+    """Do `action` in a process that sees a network namespace of its own, and this one's mounts.
+
+    The kernel mounts sysfs only for who owns the network that it shows.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            unshare(CLONE_NEWNET)
+            action()
+            code = 0
+        except OSError as error:
+            code = error.errno or code
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        raise OSError(code, f"in a new network namespace: {os.strerror(code)}")
 
 
 def die_with_parent() -> None:
