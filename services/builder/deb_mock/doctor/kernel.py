@@ -1,11 +1,8 @@
 """The kernel itself: version, seccomp, control groups, KVM, interpreters for other architectures."""
 
-import ctypes
-import errno
 import fcntl
 import os
 import re
-import struct
 from pathlib import Path
 
 from deb_mock.doctor.finding import Finding, Status, Subject, tried
@@ -13,14 +10,12 @@ from deborch_shared.sandbox import seccomp as filters
 from deborch_shared.sandbox.cgroups import hierarchies
 from deborch_shared.sandbox.inside import syscalls
 from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
+from deborch_shared.sandbox.spec import Filtering
 
 _OLDEST = (5, 10)
 _OLDEST_UNPRIVILEGED = (5, 11)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _CONTAINER_SIGNS = {"/.dockerenv": "Docker", "/run/.containerenv": "Podman"}
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
-_SECCOMP_RET_ALLOW, _SECCOMP_RET_ERRNO = 0x7FFF_0000, 0x0005_0000
-_BPF_LOAD_WORD, _BPF_JUMP_EQUAL, _BPF_RETURN = 0x20, 0x15, 0x06
 _KVM_GET_API_VERSION, _KVM_API_VERSION = 0xAE00, 12
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _QEMU_NAMES = {"arm64": "aarch64", "armhf": "arm", "ppc64el": "ppc64le", "riscv64": "riscv64", "s390x": "s390x"}
@@ -39,41 +34,29 @@ def kernel(_: Subject) -> Finding:
     return Finding("kernel", Status.OK, found)
 
 
-def seccomp(_: Subject) -> Finding:
-    """Whether a system call can be taken from a process, and the library that makes filters is there."""
-    trial = tried(_filter_one_call)
-    lacking = filters.problem()
-    if trial.succeeded and lacking is not None:
-        return Finding("seccomp", Status.WARNING, lacking.message, lacking.hint or "")
+def seccomp(subject: Subject) -> Finding:
+    """Whether the filter of builds can be made, and whether it keeps what it should from a process."""
+    status = Status.PROBLEM if subject.config.filtering is Filtering.REQUIRED else Status.WARNING
+    problem = filters.problem()
+    if problem is not None:
+        return Finding("seccomp", status, problem.message, problem.hint)
+    trial = tried(_filter_calls)
     if trial.succeeded:
-        return Finding("seccomp", Status.OK, "filters work")
+        return Finding("seccomp", Status.OK, "the filter of builds works")
     fix = "a kernel with CONFIG_SECCOMP_FILTER, or a container that allows prctl(PR_SET_SECCOMP)"
-    return Finding("seccomp", Status.WARNING, f"no filters: {trial.said}", fix)
+    return Finding("seccomp", status, f"the filter of builds does not work: {trial.said}", fix)
 
 
-class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-
-
-def _filter_one_call() -> str:
-    """Refuse personality(2) with the argument 0xfeed, which means nothing, and try it."""
-    instructions = (
-        (_BPF_LOAD_WORD, 0, 0, 16),
-        (_BPF_JUMP_EQUAL, 0, 1, 0xFEED),
-        (_BPF_RETURN, 0, 0, _SECCOMP_RET_ERRNO | errno.EXDEV),
-        (_BPF_RETURN, 0, 0, _SECCOMP_RET_ALLOW),
-    )
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = _Program(len(instructions), ctypes.cast(buffer, ctypes.c_void_p))
-    libc = ctypes.CDLL(None, use_errno=True)
+def _filter_calls() -> str:
+    """Load it, and try to make a user namespace, which it refuses."""
+    program = filters.program(filters.Policy())
     syscalls.no_new_privileges()
-    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        raise OSError(os.strerror(ctypes.get_errno()))
-    libc.personality(ctypes.c_ulong(0xFEED))
-    if ctypes.get_errno() != errno.EXDEV:
-        raise OSError("a filter was loaded, but filters nothing")
-    return ""
+    syscalls.filter_calls(program)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+    except OSError:
+        return ""
+    raise OSError("a filter was loaded, but filters nothing")
 
 
 def control_groups(_: Subject) -> Finding:
