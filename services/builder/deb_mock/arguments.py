@@ -1,6 +1,7 @@
 """What a user may name to be built: a .dsc, an unpacked tree, or NAME[=VERSION] of the suite."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,3 +57,12 @@ def understand(text: str) -> SourceArgument:
             hint="give a .dsc file, a directory with debian/changelog, or NAME[=VERSION] of the suite",
         )
     return SuiteSource(named["name"], named["version"])
+
+
+def outside_of_trees(arguments: Sequence[SourceArgument], directory: Path) -> Path:
+    """`directory`, or the nearest above it that is in no tree to be built: nothing is written into those."""
+    trees = [one.path.resolve() for one in arguments if isinstance(one, TreeDirectory)]
+    directory = directory.resolve()
+    while any(directory.is_relative_to(tree) for tree in trees):
+        directory = directory.parent
+    return directory

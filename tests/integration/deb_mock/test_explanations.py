@@ -1,5 +1,7 @@
 """Why build dependencies cannot be installed, as the real apt sees it."""
 
+import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ from tests.integration.deb_mock.tiny_source import make_source
 from deb_mock.model import ArtifactKind, ExtraRepository
 from deb_mock.source import SourcePackage
 from deb_mock.unmet import Why
+from deborch_shared import process
 
 
 @pytest.fixture
@@ -52,3 +55,13 @@ async def test_each_relation_is_explained_down_to_what_is_missing(engine, reposi
 
     fine = await engine.explain(replace(source, relations={}), request, on_log=log.extend)
     assert fine.installable
+
+
+async def test_explain_answers_programs_and_exits_with_4(config, request_for):
+    places = ["--state-dir", str(config.state_dir), "--cache-dir", str(config.cache_dir)]
+    request = request_for(build_depends="no-such-package")
+    line = [sys.executable, "-m", "deb_mock", "explain", str(request.dsc), "--json", *places]
+    result = await process.run(line, check=False)
+    shown = json.loads(result.output)
+    assert result.returncode == 4
+    assert [(unmet["relation"], unmet["why"]) for unmet in shown["unmet"]] == [("no-such-package", "missing")]

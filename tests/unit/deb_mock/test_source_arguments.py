@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from deb_mock.arguments import DscFile, SuiteSource, TreeDirectory, understand
+from deb_mock.arguments import DscFile, SuiteSource, TreeDirectory, outside_of_trees, understand
 from deb_mock.build_sequence import in_order, needs
 from deb_mock.tree import SourceTree
 from deborch_shared.errors import DeborchError
@@ -133,3 +133,11 @@ def test_a_link_out_of_the_tree_is_not_followed(tree, tmp_path):
     with pytest.raises(DeborchError) as caught:
         SourceTree.read(tree)
     assert "leads out of the tree" in caught.value.message
+
+
+def test_results_do_not_go_into_a_tree_that_is_built(tree):
+    arguments = [TreeDirectory(tree), SuiteSource("bash", None)]
+    assert outside_of_trees(arguments, tree) == tree.parent
+    assert outside_of_trees(arguments, tree / "debian") == tree.parent
+    assert outside_of_trees(arguments, tree.parent) == tree.parent
+    assert outside_of_trees([SuiteSource("bash", None)], tree) == tree

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deb_mock.arguments import understand
+from deb_mock.arguments import outside_of_trees, understand
 from deb_mock.chain import Chain, ChainOptions, Outcome
 from deb_mock.cli.chain_reports import ChainReports, show
 from deb_mock.cli.finish import finish
@@ -98,6 +98,9 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     orig_signature: Annotated[
         SignaturePolicy, typer.Option(help="Original tarballs, by debian/upstream/signing-key.asc.")
     ] = SignaturePolicy.OFF,
+    network: Annotated[
+        bool, typer.Option("--network", help="Let the build use the network, if the configuration allows that.")
+    ] = False,
     tmpfs_mib: Annotated[int | None, typer.Option(min=0, help="Memory for the build's files; 0: on disk.")] = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     cache_dir: CacheDir = DEFAULT_CACHE_DIR,
@@ -138,6 +141,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
             profiles=tuple(profile or ()),
             build_options=tuple(build_option or ()),
             dpkg_options=tuple(debbuildopt or ()),
+            network=network,
             surroundings=Surroundings(build_path=build_path),
         )
         options = ChainOptions(sort, keep_going, clean_source)
@@ -157,17 +161,18 @@ async def _build(
 ) -> tuple[Outcome, ...]:
     require_root()
     arguments = [(text, understand(text)) for text in sources]
+    directory = outside_of_trees([argument for _, argument in arguments], Path.cwd())
 
     def result_dir_of(source: SourceDescription) -> Path:
         name = f"{source.name}_{without_epoch(source.version)}"
         if result_dir is not None:
             return (result_dir / name if len(sources) > 1 else result_dir).absolute()
-        return Path(f"{name}_result").absolute()
+        return directory / f"{name}_result"
 
     engine = Engine(config)
     try:
         await engine.recover()
-        reports = ChainReports(verbose=verbose, count=len(sources))
+        reports = ChainReports(directory, verbose=verbose, count=len(sources))
         outcomes = await Chain(engine, template, options, result_dir_of, reports.watch).run(arguments)
     finally:
         await engine.close()

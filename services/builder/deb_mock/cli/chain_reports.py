@@ -26,7 +26,8 @@ _MADE_READY_LOG = "deb-mock-sources.log"
 class ChainReports:
     """Stages of each source. What is told while sources are made ready is kept if that fails."""
 
-    def __init__(self, *, verbose: bool, count: int) -> None:
+    def __init__(self, directory: Path, *, verbose: bool, count: int) -> None:
+        self._directory = directory
         self._verbose = verbose
         self._count = count
         self._number = 0
@@ -35,7 +36,7 @@ class ChainReports:
     def watch(self, source: SourceDescription | None, result_dir: Path) -> Iterator[Progress]:
         """Around one source; None: around making all of them ready."""
         if source is None:
-            with _kept_if_it_fails(verbose=self._verbose) as progress:
+            with _kept_if_it_fails(self._directory / _MADE_READY_LOG, verbose=self._verbose) as progress:
                 yield progress
             return
         self._number += 1
@@ -60,8 +61,7 @@ class _LoggedProgress(Progress):
 
 
 @contextmanager
-def _kept_if_it_fails(*, verbose: bool) -> Iterator[Progress]:
-    path = Path(_MADE_READY_LOG).absolute()
+def _kept_if_it_fails(path: Path, *, verbose: bool) -> Iterator[Progress]:
     with TemporaryFile() as log, _LoggedProgress(log, verbose=verbose) as progress:
         try:
             yield progress
