@@ -72,7 +72,6 @@ class PackageBuilds:
                 )
                 spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
-                stack.callback(self._remember_size, package.description.name, sandbox, spec)
                 await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._owner(request))
                 variables = hooks.environment(surroundings.environment(request))
                 await _prepare(sandbox, steps, report, variables)
@@ -91,7 +90,12 @@ class PackageBuilds:
                 command = hooks.build_command(surroundings.command(request))
                 if request.network:
                     steps.say("the network is allowed for this build")
-                await build.run(command, report.build_path, program="dpkg-buildpackage", network=request.network)
+                try:
+                    await build.run(command, report.build_path, program="dpkg-buildpackage", network=request.network)
+                except DeborchError:
+                    await self._remember_size(package.description.name, sandbox, spec, steps)
+                    raise
+                await self._remember_size(package.description.name, sandbox, spec, steps)
                 await inside.after(Stage.BUILD)
             with steps.stage(Stage.COLLECT):
                 may_link = self._buildroots.ids_are_mapped
@@ -103,8 +107,11 @@ class PackageBuilds:
                 await build.tell_contents(artifacts)
         return artifacts
 
-    def _remember_size(self, source: str, sandbox: Sandbox, spec: SandboxSpec) -> None:
-        self._buildroots.scratch.remember(source, used_bytes(sandbox, spec))
+    async def _remember_size(self, source: str, sandbox: Sandbox, spec: SandboxSpec, steps: Steps) -> None:
+        """Next time its files go where there is room. In a thread, and not for a cancel: there may be many."""
+        size_bytes = await asyncio.to_thread(used_bytes, sandbox, spec)
+        steps.took_space(size_bytes)
+        self._buildroots.scratch.remember(source, size_bytes)
 
     def _owner(self, request: BuildRequest) -> int:
         """Who has the files of the source package: the build itself if it writes them anew, root inside otherwise."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from deb_mock import log_sections
 from deb_mock.failures import FailureClass, failure
@@ -64,6 +65,10 @@ class Steps:
             raise
         finally:
             self.times.append(StageTime(stage, time.monotonic() - begun_s, self._cpu_s, self._use))
+
+    def took_space(self, size_bytes: int) -> None:
+        """What the files of the buildroot take at the end of this stage."""
+        self._use = replace(self._use, disk_bytes=size_bytes)
 
     def section(self, title: str) -> None:
         """Begin a section of the log."""

@@ -33,7 +33,7 @@ class ResourceUse:
     pids_peak: int | None = None
     """Since the sandbox was opened."""
     disk_bytes: int | None = None
-    """Of workspace and changes at the end; None where they are on a disk."""
+    """Of workspace and changes at the end; None where they are on a disk and nobody has looked."""
     oom_kills: int = 0
     """Processes that the kernel ended because the memory limit was reached."""
     forks_refused: int = 0

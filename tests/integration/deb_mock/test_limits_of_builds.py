@@ -74,3 +74,9 @@ async def test_the_network_is_for_builds_only_if_the_policy_says_so_and_the_log_
     assert b"network is allowed" not in log
     await Engine(replace(config, network_allowed=True)).build(request, on_log=log.extend)
     assert b"the network is allowed for this build" in log
+
+
+async def test_the_space_that_a_build_takes_is_counted_on_a_disk_too(request_for, log, config):
+    engine = Engine(replace(config, scratch=Scratch.DISK))
+    result = await engine.build(request_for("head -c 20M /dev/zero > ../big"), on_log=log.extend)
+    assert {time.stage: time.use.disk_bytes or 0 for time in result.stages}[Stage.BUILD] > 20 << 20

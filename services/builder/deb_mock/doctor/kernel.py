@@ -62,7 +62,7 @@ def _filter_calls() -> str:
 def control_groups(_: Subject) -> Finding:
     """Whether the memory, processes, CPU and IO of a build can be limited and measured."""
     found = hierarchies.find()
-    usable = [f"{name} (v{hierarchy.version})" for name, hierarchy in sorted(found.usable.items())]
+    usable = [f"{name} (v{found.usable[name].version})" for name in hierarchies.CONTROLLERS if name in found.usable]
     shown = f"limits of {', '.join(usable) or 'nothing'}"
     if not found.missing:
         return Finding("control groups", Status.OK, shown)

@@ -20,7 +20,7 @@ _DELEGATED = ("user.delegate", "trusted.delegate")
 """systemd's marks, see org.freedesktop.systemd1 and systemd.resource-control(5)."""
 _FIX_V2 = (
     "run the service with Delegate=yes and DelegateSubgroup=main (systemd 254), or as root where the root of "
-    "/sys/fs/cgroup can be written"
+    "/sys/fs/cgroup can be written; in a container, have its processes in a group below that root"
 )
 _FIX_NONE = "mount the cgroup2 file system on /sys/fs/cgroup, writable for this process"
 
@@ -81,16 +81,22 @@ def _unified(mount: Path, own: Path, euid: int) -> Hierarchy | None:
 
 
 def _unified_parent(mount: Path, own: Path, euid: int) -> Path | None:
-    if own != mount and (_is_delegated(own.parent) or (euid != 0 and os.access(own.parent, os.W_OK))):
+    if own != mount and _can_be_used(own.parent) and (euid != 0 or _is_delegated(own.parent)):
         return own.parent
-    return mount if euid == 0 and os.access(mount, os.W_OK) else None
+    return mount if euid == 0 and _can_be_used(mount) else None
+
+
+def _can_be_used(group: Path) -> bool:
+    """A process moves only for who may write the group above both its old and its new one."""
+    procs = group / "cgroup.procs"
+    return os.access(group, os.W_OK) and (not procs.exists() or os.access(procs, os.W_OK))
 
 
 def _is_delegated(group: Path) -> bool:
     for mark in _DELEGATED:
         with suppress(OSError):
             if os.getxattr(group, mark) == b"1":
-                return os.access(group, os.W_OK)
+                return True
     return False
 
 
