@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
+from tests.unit.docs.plugins_page import plugins_page
 
 import deborch_auth
 import deborch_builder
@@ -105,7 +106,12 @@ def metrics_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page, "metrics.md": metrics_page}
+PAGES = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "metrics.md": metrics_page,
+    "deb-mock-plugins.md": plugins_page,
+}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

@@ -17,7 +17,7 @@ from deb_mock.cli.options import AsJson, CacheDir, StateDir, engine_config, nati
 from deb_mock.cli.plugin_options import plugin_setting
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.plugins import catalogue
-from deb_mock.plugins.api import Check
+from deb_mock.plugins.api import Check, PluginOptions
 from deb_mock.plugins.skeleton import write_skeleton
 from deb_mock.privileges import require_root
 from deborch_shared.errors import DeborchError
@@ -27,7 +27,9 @@ _NOT_CERTIFIED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Option:
+class Option:
+    """One option of a plug-in."""
+
     name: str
     type: str
     default: str
@@ -42,7 +44,7 @@ class _Listed:
     check: bool
     api_version: str
     hooks: tuple[str, ...]
-    options: tuple[_Option, ...]
+    options: tuple[Option, ...]
     problem: str | None
 
 
@@ -146,15 +148,17 @@ def _listed(name: str) -> _Listed:
         issubclass(plugin, Check),
         plugin.api_version,
         catalogue.hook_names(plugin),
-        tuple(_options(plugin.options_model.model_json_schema())),
+        tuple(options_of(plugin.options_model)),
         None,
     )
 
 
-def _options(schema: dict[str, Any]) -> Iterator[_Option]:
+def options_of(model: type[PluginOptions]) -> Iterator[Option]:
+    """The options of a plug-in as people read them."""
+    schema = model.model_json_schema()
     for name, field in schema.get("properties", {}).items():
         default = "required" if name in schema.get("required", ()) else json.dumps(field.get("default"))
-        yield _Option(name, _type_of(field, schema), default, field.get("description", ""))
+        yield Option(name, _type_of(field, schema), default, field.get("description", ""))
 
 
 def _type_of(field: dict[str, Any], schema: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ class MountOptions(PluginOptions):
 
 
 class Mount(Plugin):
-    """Whoever writes the configuration decides what may be shown; whoever asks for a build cannot widen it."""
+    """The configuration says what may be shown; links in a source are resolved before it is compared."""
 
     name: ClassVar[str] = "mount"
     summary: ClassVar[str] = "Files and directories of the host in the buildroot, as far as a policy allows."
