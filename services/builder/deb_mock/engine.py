@@ -447,6 +447,7 @@ class Engine:
             checks=report.checks,
             installed=report.installed,
             missing_versions=report.missing_versions,
+            in_memory=report.in_memory,
         )
 
     async def _read_source(self, request: BuildRequest, steps: Steps) -> SourcePackage:

@@ -363,6 +363,8 @@ class BuildResult:
     """What was in the buildroot when the build began."""
     missing_versions: tuple[str, ...] = ()
     """Of `BuildRequest.exact`, what could not be had."""
+    in_memory: bool = False
+    """Whether the build's files were; else they were on disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class PackageBuilds:
                     limits=request.limits,
                 )
                 spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
+                report.in_memory = spec.scratch_bytes is not None
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
                 await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._owner(request))
                 variables = hooks.environment(surroundings.environment(request))

@@ -38,6 +38,7 @@ class BuildReport:
     installed: tuple[InstalledPackage, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     build_path: str = ""
+    in_memory: bool = False
     artifacts: Sequence[Artifact] = ()
     checks: tuple[CheckResult, ...] = ()
     refusal: DeborchError | None = None
@@ -135,6 +136,7 @@ class BuildReport:
                 "packages": [str(package) for package in self.installed],
             },
             "build_path": self.build_path,
+            "in_memory": self.in_memory,
             "environment": dict(self.environment),
             "started_at": self.started_at.isoformat(),
             "wall_s": round(steps.elapsed_s, 3),

@@ -45,6 +45,13 @@ def test_what_cannot_be_done_here_is_left_out_and_says_why():
     assert choose("-umask", LARGE).left_out == {"umask": "not asked for"}
 
 
+def test_a_variation_that_turned_out_not_to_be_one_is_not_claimed():
+    chosen = choose("umask,file-order", LARGE).without("file-order", "both on disk")
+    assert [variation.name for variation in chosen.variations] == ["umask"]
+    assert chosen.left_out["file-order"] == "both on disk"
+    assert choose("umask", LARGE).without("file-order", "x").left_out["file-order"] == "not asked for"
+
+
 def test_what_is_asked_for_by_name_and_cannot_be_done_is_an_error():
     with pytest.raises(DeborchError) as caught:
         choose("+time", SMALL)

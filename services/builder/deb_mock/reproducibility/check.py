@@ -13,7 +13,7 @@ from deb_mock.model import BuildRequest, BuildResult, LogSink, StageSink, Surrou
 from deb_mock.ready_source import make_ready
 from deb_mock.reproducibility.comparison import ComparedFile, compare, packages_of
 from deb_mock.reproducibility.diffoscope import show_differences
-from deb_mock.reproducibility.variations import TOOLS, Chosen, Machine, choose
+from deb_mock.reproducibility.variations import FILE_ORDER, TOOLS, Chosen, Machine, choose
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _DESCRIPTION = "check.json"
@@ -100,6 +100,8 @@ class ReproducibilityCheck:
             error.message = f"the first build succeeded, and the second, with other {varied}, did not: {error.message}"
             error.hint = f"{error.hint}; --vary=-NAME leaves a variation out that the package cannot be built with"
             raise
+        if not first.in_memory:
+            chosen = chosen.without(FILE_ORDER, "the first build had its files on disk too, for it needs much")
         result = await self._compared(request, chosen, first, second, on_log)
         (directory / _DESCRIPTION).write_text(json.dumps(asdict(result), indent=1, default=str) + "\n")
         return result

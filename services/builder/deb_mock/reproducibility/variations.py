@@ -9,6 +9,7 @@ from deb_mock.failures import FailureClass, failure
 from deb_mock.model import Surroundings
 from deborch_shared.errors import ErrorCode, bounded
 
+FILE_ORDER = "file-order"
 _FAR_AHEAD_S = 398 * 86_400
 """Over a year, and into another month and day of the week."""
 
@@ -47,6 +48,11 @@ class Chosen:
         for variation in self.variations:
             surroundings = variation.apply(surroundings, machine)
         return surroundings
+
+    def without(self, name: str, why: str) -> "Chosen":
+        """The same but for a variation that turned out not to be one."""
+        kept = tuple(variation for variation in self.variations if variation.name != name)
+        return self if kept == self.variations else Chosen(kept, {**self.left_out, name: why})
 
 
 def _with_variables(surroundings: Surroundings, **variables: str) -> Surroundings:
@@ -98,7 +104,7 @@ VARIATIONS: tuple[Variation, ...] = (
         _needs("libfaketime"),
     ),
     Variation(
-        "file-order",
+        FILE_ORDER,
         "of a file system in memory",
         "of the disk's",
         lambda around, _: replace(around, on_disk=True),
