@@ -136,10 +136,7 @@ class BaseStore:
 
     def is_in_use(self, base: Base) -> bool:
         """Whether a buildroot holds it now."""
-        if not self._use_lock(base.name).exists():
-            return False
-        with locks.exclusive_if_free(self._use_lock(base.name)) as free:
-            return not free
+        return locks.is_held(self._use_lock(base.name))
 
     async def remove(self, base: Base) -> bool:
         """Remove `base` if no buildroot uses it, and its layers if no other generation has them; tells whether."""

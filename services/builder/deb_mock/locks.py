@@ -6,11 +6,13 @@ A lock file may be removed by whoever holds it alone, so a lock counts only if i
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 _POLL_S = 0.1
+_INSTANT_POLLS, _INSTANT_S = 20, 0.002
 
 
 @asynccontextmanager
@@ -39,9 +41,22 @@ def exclusive_if_free(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def shared_if_free(path: Path) -> Iterator[bool]:
-    """Hold `path` together with others if nobody has it alone; tells whether."""
-    with _if_free(path, fcntl.LOCK_SH) as free:
-        yield free
+    """Hold `path` together with others if nobody has it alone for longer than an instant; tells whether."""
+    for _ in range(_INSTANT_POLLS):
+        with _if_free(path, fcntl.LOCK_SH) as free:
+            if free:
+                yield True
+                return
+        time.sleep(_INSTANT_S)
+    yield False
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds `path`. To find out it is held for an instant, which `shared_if_free` sits out."""
+    if not path.exists():
+        return False
+    with exclusive_if_free(path) as free:
+        return not free
 
 
 @contextmanager
