@@ -1,5 +1,6 @@
 """Build dependencies from extra repositories: resolved by the real apt, verified, cached as layers."""
 
+import asyncio
 import secrets
 import threading
 from dataclasses import replace
@@ -11,6 +12,7 @@ from tests.integration.deb_mock.conftest import native_architecture
 from tests.integration.deb_mock.signed_repository import SignedRepository
 from tests.integration.deb_mock.tiny_source import make_source
 
+from deb_mock.engine import Engine
 from deb_mock.model import CommandRequest, ExtraRepository
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -121,6 +123,17 @@ async def test_more_dependencies_start_from_the_layer_of_fewer(
     assert result.dependency_cache == "miss"
     assert b"starting from a layer with 1 of 2 packages" in log
     assert b"\ncontent\ncontent\n" in log
+
+
+async def test_builds_at_once_install_the_same_set_once(config, repository, library, user_of_library, log, tmp_path):
+    repository.publish(library)
+    extra = (ExtraRepository("target", repository.stanza(f"file:{repository.directory}")),)
+    requests = [
+        replace(user_of_library(extra_sources=extra), build_id=f"at-once-{number}", result_dir=tmp_path / str(number))
+        for number in range(3)
+    ]
+    results = await asyncio.gather(*(Engine(config).build(request, on_log=log.extend) for request in requests))
+    assert sorted(result.dependency_cache for result in results) == ["hit", "hit", "miss"]
 
 
 async def test_a_dependency_comes_from_a_directory_too(engine, repository, library, user_of_library, log):
