@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import (
@@ -167,27 +168,26 @@ def _as_json(found: Inventory) -> dict[str, Any]:
 
 
 def _bases(found: Inventory) -> Table:
-    table = Table("base", "suite", "architecture", "age", "last used", "size", "layers", "")
+    table = Table(Column("base", no_wrap=True), "age", "used", "size", "layers", "", box=SIMPLE_HEAD, pad_edge=False)
     for entry in found.bases:
         base = entry.base
         marks = [mark for mark, is_so in (("[green]newest", entry.newest), ("[cyan]in use", entry.in_use)) if is_so]
         ages = (_age(base.made_at_s), _age(entry.used_at_s))
         size = _mib(base.size_bytes)
-        table.add_row(base.name, base.suite, base.architecture, *ages, size, str(entry.layers), ", ".join(marks))
+        table.add_row(base.name, *ages, size, str(entry.layers), ", ".join(marks))
     return table
 
 
 def _layers(found: Inventory) -> Table:
-    table = Table("dependency layer", "on", "packages", "age", "last used", "size")
+    table = Table("layer", Column("on", no_wrap=True), "packages", "used", "size", box=SIMPLE_HEAD, pad_edge=False)
     for entry in found.layers:
-        on = entry.tree + (f" and {entry.below} layers" if entry.below else "")
-        ages = (_age(entry.made_at_s), _age(entry.used_at_s))
-        table.add_row(entry.digest[:12], on, str(entry.packages), *ages, _mib(entry.size_bytes))
+        on = entry.tree + (f" + {entry.below}" if entry.below else "")
+        table.add_row(entry.digest[:12], on, str(entry.packages), _age(entry.used_at_s), _mib(entry.size_bytes))
     return table
 
 
 def _buildroots(found: Inventory) -> Table:
-    table = Table("buildroot", "state", "owner's pid", "age", "size")
+    table = Table("buildroot", "state", "owner's pid", "age", "size", box=SIMPLE_HEAD, pad_edge=False)
     for entry in found.buildroots:
         state = f"[{_STATE_STYLES[entry.state]}]{entry.state}"
         table.add_row(entry.name, state, str(entry.pid), f"{entry.age_s:.0f} s", _mib(entry.size_bytes))
@@ -204,9 +204,9 @@ def _kept(found: Inventory) -> Table:
 
 def _age(since_s: float) -> str:
     age_s = max(0.0, time.time() - since_s)
-    units: Iterable[tuple[float, str]] = ((86_400, "days"), (3600, "h"), (60, "min"))
-    return next((f"{age_s / unit_s:.1f} {name}" for unit_s, name in units if age_s >= unit_s), f"{age_s:.0f} s")
+    units: Iterable[tuple[float, str]] = ((86_400, "d"), (3600, "h"), (60, "min"))
+    return next((f"{age_s / unit_s:.0f} {name}" for unit_s, name in units if age_s >= unit_s), f"{age_s:.0f} s")
 
 
 def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / (1 << 20):,.1f} MiB"
+    return f"{size_bytes / (1 << 20):,.0f} MiB"
