@@ -60,3 +60,15 @@ class SignedRepository:
     def _gpg(self, *arguments: str, stdin: bytes = b"") -> bytes:
         command = ["gpg", "--batch", "--homedir", str(self._home), "--passphrase", "", *arguments]
         return subprocess.run(command, input=stdin, check=True, capture_output=True).stdout
+
+
+def binary_package(directory: Path, name: str, version: str = "1", depends: str = "") -> Path:
+    """A .deb of nothing, made without a build."""
+    tree = directory / f"{name}-tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    needs = f"Depends: {depends}\n" if depends else ""
+    fields = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.org>\n"
+    (tree / "DEBIAN" / "control").write_text(f"{fields}{needs}Description: x\n")
+    package = directory / f"{name}_{version}_all.deb"
+    subprocess.run(["dpkg-deb", "-b", tree, package], check=True, capture_output=True)
+    return package

@@ -1,11 +1,10 @@
 """Archives that cannot be read or verified: each fault has its class and a hint that fits, and is no dep-wait."""
 
-import subprocess
 from dataclasses import replace
 
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture
-from tests.integration.deb_mock.signed_repository import RELEASE, SignedRepository
+from tests.integration.deb_mock.signed_repository import RELEASE, SignedRepository, binary_package
 
 from deb_mock.model import ExtraRepository
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -14,12 +13,7 @@ from deborch_shared.errors import DeborchError, ErrorCode
 @pytest.fixture
 def repository(tmp_path):
     repository = SignedRepository(tmp_path / "repository", native_architecture())
-    package = tmp_path / "package"
-    (package / "DEBIAN").mkdir(parents=True)
-    control = "Package: x\nVersion: 1\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: x\n"
-    (package / "DEBIAN" / "control").write_text(control)
-    subprocess.run(["dpkg-deb", "-b", package, tmp_path / "x_1_all.deb"], check=True, capture_output=True)
-    repository.publish(tmp_path / "x_1_all.deb")
+    repository.publish(binary_package(tmp_path, "x"))
     yield repository
     repository.close()
 
