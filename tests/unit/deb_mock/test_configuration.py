@@ -13,6 +13,7 @@ from deb_mock.configuration.templates import SHIPPED
 from deb_mock.failures import exit_code
 from deb_mock.model import Scratch
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.sandbox.spec import Filtering
 
 
 @pytest.fixture
@@ -189,7 +190,12 @@ def test_the_engine_gets_what_is_configured(places):
     assert config.ids is not None
     assert (config.ids.first, config.mirror) == (7_000_000, "http://near.example.org/debian")
     assert [(one.name, one.required) for one in config.plugins] == [("lintian", False)]
-    assert request_defaults(settings) == {"components": ("main", "contrib"), "log_limit_bytes": 1 << 20}
+    defaults = {"components": ("main", "contrib"), "log_limit_bytes": 1 << 20, "log_idle_s": None}
+    assert request_defaults(settings) == defaults
+    limited = engine_config(resolved(places, "limits={memory: 2 GiB, pids: 500}", "isolation.seccomp=off").settings, {})
+    assert limited.limits is not None
+    assert (limited.limits.memory_bytes, limited.limits.pids, limited.limits.disk_free_bytes) == (2 << 30, 500, 1 << 30)
+    assert (limited.filtering, limited.network_allowed) == (Filtering.OFF, False)
     off = engine_config(resolved(places, "tmpfs=off", "ids=off").settings, {})
     assert (off.tmpfs_bytes, off.scratch, off.ids) == (None, Scratch.DISK, None)
 
@@ -197,6 +203,7 @@ def test_the_engine_gets_what_is_configured(places):
 def test_options_of_commands_default_to_what_is_configured_and_to_nothing_else(places):
     assert option_defaults(resolved(places)) == {}
     found = option_defaults(resolved(places, "build.jobs=3", "tmpfs=off", "limits.wall=1h", "state_dir=/srv/mock"))
+    assert option_defaults(resolved(places, "source.orig_signature=off"))["orig_signature"] == "off"
     assert found == {"jobs": 3, "tmpfs_mib": 0, "timeout": 3600.0, "state_dir": "/srv/mock"}
     found = option_defaults(resolved(places, "build.path=/build/reproducible-path/", "snapshot=http://old/{timestamp}"))
     assert found == {"build_path": "/build/reproducible-path/", "snapshot": "http://old/{timestamp}"}

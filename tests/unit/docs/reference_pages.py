@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
+from tests.unit.docs.configuration_page import configuration_page
 from tests.unit.docs.plugins_page import plugins_page
 
 import deborch_auth
@@ -36,6 +37,7 @@ their own where the environment names one.
 | `DEBORCH_TARGET` | the only one | Target of `deborch build` when `--target` is not given. |
 | `DEBORCH_DEBUG` | unset | Set to 1, an unexpected error shows its traceback. |
 | `DEB_MOCK_STATE_DIR`, `DEB_MOCK_CACHE_DIR` | see `deb-mock --help` | Buildroots in use; base images and layers. |
+| `DEB_MOCK_CONFIG`, `DEB_MOCK_KEY` | unset | A file, and any key, of the configuration of deb-mock. |
 | `http_proxy`, `https_proxy`, `no_proxy` | unset | Handed to apt inside buildroots, and to nothing else of a build. |
 """
 
@@ -111,6 +113,7 @@ PAGES = {
     "errors.md": errors_page,
     "metrics.md": metrics_page,
     "deb-mock-plugins.md": plugins_page,
+    "deb-mock-configuration.md": configuration_page,
 }
 
 if __name__ == "__main__":

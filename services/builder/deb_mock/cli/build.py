@@ -22,6 +22,7 @@ from deb_mock.cli.options import (
     native_architecture,
     read_repository,
     required_codename,
+    results_directory,
 )
 from deb_mock.cli.plugin_options import PluginOption, plugin_setting
 from deb_mock.cli.version_change import Append, BinNmu, Changelog, Maintainer, Timestamp, changed_version
@@ -161,7 +162,7 @@ async def _build(
 ) -> tuple[Outcome, ...]:
     require_root()
     arguments = [(text, understand(text)) for text in sources]
-    directory = outside_of_trees([argument for _, argument in arguments], Path.cwd())
+    directory = outside_of_trees([argument for _, argument in arguments], results_directory())
 
     def result_dir_of(source: SourceDescription) -> Path:
         name = f"{source.name}_{without_epoch(source.version)}"

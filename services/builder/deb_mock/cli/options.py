@@ -41,6 +41,11 @@ def configured_request(request: BuildRequest) -> BuildRequest:
     return replace(request, **engine_settings.request_defaults(current().settings))
 
 
+def results_directory() -> Path:
+    """Where results go that are given no place of their own."""
+    return (current().settings.result_dir or Path()).absolute()
+
+
 def read_repository(path: Path) -> ExtraRepository:
     """A .sources file as the engine wants it."""
     return engine_settings.repository(path)

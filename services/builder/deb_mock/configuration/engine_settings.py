@@ -7,8 +7,9 @@ from typing import Any
 from deb_mock.configuration.resolve import Configuration
 from deb_mock.configuration.settings import Ids, Settings
 from deb_mock.defaults import default_tmpfs_bytes
+from deb_mock.limits import narrowed
 from deb_mock.model import ArchiveChoice, EngineConfig, ExtraRepository, PluginSetting, Scratch
-from deborch_shared.sandbox.spec import IdRange
+from deborch_shared.sandbox.spec import IdRange, Limits
 
 
 def engine_config(settings: Settings, proxies: Mapping[str, str]) -> EngineConfig:
@@ -34,6 +35,11 @@ def engine_config(settings: Settings, proxies: Mapping[str, str]) -> EngineConfi
         cache_max_bytes=settings.cache.size,
         free_space_floor_bytes=settings.cache.free_space,
         proxies=proxies,
+        dsc_signature=settings.source.signature,
+        orig_signature=settings.source.orig_signature,
+        limits=_limits(settings),
+        filtering=settings.isolation.seccomp,
+        nested_namespaces=settings.isolation.nested_namespaces,
         network_allowed=settings.network.builds == "on-request",
         plugins=tuple(PluginSetting(one.name, one.enabled, one.required, one.options) for one in settings.plugins),
     )
@@ -41,7 +47,11 @@ def engine_config(settings: Settings, proxies: Mapping[str, str]) -> EngineConfi
 
 def request_defaults(settings: Settings) -> dict[str, Any]:
     """Fields of a `BuildRequest` that no option of a command sets."""
-    return {"components": settings.components, "log_limit_bytes": settings.limits.log_size}
+    return {
+        "components": settings.components,
+        "log_limit_bytes": settings.limits.log_size,
+        "log_idle_s": settings.limits.log_idle,
+    }
 
 
 def option_defaults(configuration: Configuration) -> dict[str, Any]:
@@ -53,6 +63,10 @@ def option_defaults(configuration: Configuration) -> dict[str, Any]:
         ("cache_dir",): ("cache_dir", str(settings.cache_dir)),
         ("repositories",): ("extra_repository", [str(path) for path in settings.repositories]),
         ("source", "keyring"): ("source_keyring", settings.source.keyring and str(settings.source.keyring)),
+        ("source", "signature"): ("dsc_signature", settings.source.signature.value),
+        ("source", "orig_signature"): ("orig_signature", settings.source.orig_signature.value),
+        ("build", "resolver"): ("resolver", settings.build.resolver),
+        ("build", "first_alternative"): ("resolve_alternatives", not settings.build.first_alternative),
         ("limits", "wall"): ("timeout", settings.limits.wall),
         ("build", "jobs"): ("jobs", settings.build.jobs),
         ("build", "profiles"): ("profile", list(settings.build.profiles)),
@@ -73,6 +87,20 @@ def option_defaults(configuration: Configuration) -> dict[str, Any]:
 def repository(path: Path) -> ExtraRepository:
     """A .sources file as the engine wants it."""
     return ExtraRepository(path.stem.lower(), path.read_text())
+
+
+def _limits(settings: Settings) -> Limits:
+    configured = settings.limits
+    return narrowed(
+        None,
+        Limits(
+            memory_bytes=configured.memory,
+            cpus=configured.cpus,
+            pids=configured.pids,
+            read_bytes_per_s=configured.read_rate,
+            write_bytes_per_s=configured.write_rate,
+        ),
+    )
 
 
 def _scratch(settings: Settings) -> tuple[int | None, Scratch]:

@@ -7,7 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deb_mock.configuration.quantities import Duration, Size
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
-from deb_mock.model import DEFAULT_KEYRING, Bootstrap
+from deb_mock.model import DEFAULT_KEYRING, Bootstrap, SignaturePolicy
+from deborch_shared.sandbox.spec import Filtering
 
 _DAY_S = 86_400.0
 
@@ -18,13 +19,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _path_alone(value: object) -> object:
-    return {"path": value} if isinstance(value, str) else value
-
-
 def _off(value: object) -> object:
     """YAML reads `off` as false."""
     return "off" if value is False else value
+
+
+def _path_alone(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
 
 
 def _name_alone(value: object) -> object:
@@ -34,7 +35,13 @@ def _name_alone(value: object) -> object:
 class SourcePolicy(Section):
     """What is asked of a source package."""
 
-    keyring: Path | None = Field(None, description="If set, each .dsc must carry a good signature by a key in it.")
+    keyring: Path | None = Field(None, description="If set, each .dsc is asked for a signature by a key in it.")
+    signature: Annotated[SignaturePolicy, BeforeValidator(_off)] = Field(
+        SignaturePolicy.REQUIRE, description="With a keyring: what its lack means."
+    )
+    orig_signature: Annotated[SignaturePolicy, BeforeValidator(_off)] = Field(
+        SignaturePolicy.OFF, description="The same for original tarballs, by upstream's key in the package."
+    )
 
 
 class Cache(Section):
@@ -52,10 +59,25 @@ class Cache(Section):
 
 
 class Limits(Section):
-    """Where a build is ended."""
+    """Where a build is ended. What is unset is bounded by the machine's size, or not at all."""
 
     wall: Duration = Field(6 * 3600.0, gt=0, description="Time that a build may take.")
     log_size: Size = Field(256 << 20, gt=0, description="Log that a build may write.")
+    log_idle: Duration | None = Field(None, gt=0, description="A command that is silent for longer is ended.")
+    memory: Size | None = Field(None, gt=0, description="Of everything in a buildroot, files in memory among it.")
+    cpus: float | None = Field(None, gt=0, description="CPU seconds in a second.")
+    pids: int | None = Field(None, gt=0, description="Processes and threads.")
+    read_rate: Size | None = Field(None, gt=0, description="Bytes a second from the disk.")
+    write_rate: Size | None = Field(None, gt=0, description="Bytes a second to the disk.")
+
+
+class Isolation(Section):
+    """What keeps a build from the machine, beside namespaces and ids."""
+
+    seccomp: Annotated[Filtering, BeforeValidator(_off)] = Field(
+        Filtering.REQUIRED, description="Filter of system calls: required, preferred (go on without), or off."
+    )
+    nested_namespaces: bool = Field(False, description="Builds may make user namespaces of their own.")
 
 
 class Build(Section):
@@ -64,6 +86,8 @@ class Build(Section):
     jobs: int | None = Field(None, ge=1, description="Parallel jobs; unset: as many as the machine has processors.")
     profiles: tuple[str, ...] = Field((), description="Build profiles, such as nodoc.")
     options: tuple[str, ...] = Field((), description="Words for DEB_BUILD_OPTIONS, such as nocheck.")
+    resolver: Literal["apt", "aspcud"] = Field("apt", description="Who decides what is installed.")
+    first_alternative: bool = Field(False, description="Of a | b install only a, as Debian's own builders do.")
     path: str = Field(
         "", description="Where sources are unpacked inside; DIR/ adds NAME-VERSION; unset: /build/NAME-VERSION."
     )
@@ -124,7 +148,7 @@ class Settings(Section):
     source: SourcePolicy = SourcePolicy()
     state_dir: Path = Field(DEFAULT_STATE_DIR, description="Buildroots; on a disk that overlayfs can write to.")
     cache_dir: Path = Field(DEFAULT_CACHE_DIR, description="Bases and layers; the same kind of disk.")
-    result_dir: Path | None = Field(None, description="Where results go; unset: a directory named after the source.")
+    result_dir: Path | None = Field(None, description="Results go to NAME_VERSION_result in it; unset: here.")
     tmpfs: Annotated[Literal["auto", "off"] | Size, BeforeValidator(_off)] = Field(
         "auto", description="Memory for the files of a build: auto by size and free memory, off (disk), or a size."
     )
@@ -136,6 +160,7 @@ class Settings(Section):
         (), description="Directories of the host that commands may show inside a buildroot."
     )
     limits: Limits = Limits()
+    isolation: Isolation = Isolation()
     build: Build = Build()
     cache: Cache = Cache()
     plugins: tuple[Annotated[Plugin, BeforeValidator(_name_alone)], ...] = Field(
