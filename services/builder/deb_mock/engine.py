@@ -48,7 +48,7 @@ from deb_mock.plugins import checks as verdicts
 from deb_mock.plugins.manager import BuildHooks, Plugins
 from deb_mock.privileges import require_root
 from deb_mock.report import BuildReport
-from deb_mock.repositories import add_repository, check_repository
+from deb_mock.repositories import add_repository, check_repository, file_repositories
 from deb_mock.results import ResultDirectory
 from deb_mock.sessions import BuildrootSession
 from deb_mock.source import SourcePackage
@@ -290,15 +290,24 @@ class Engine:
                         request.suite, request.architecture, components=request.components, on_log=on_log
                     )
                     stack.enter_context(self._bases.in_use(base))
-                    spec = self._buildroots.spec(request.session_id, base, repositories=request.extra_sources)
+                    spec = self._buildroots.spec(request.session_id, base)
                 else:
                     spec = await stack.enter_async_context(self._named.opened(request.name, on_log))
-                spec = replace(spec, binds=(*spec.binds, *request.binds))
+                shown = (*file_repositories(request.extra_sources), *request.binds)
+                spec = replace(spec, binds=(*spec.binds, *shown))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
                 for repository in request.extra_sources:
                     await add_repository(sandbox, repository)
                 yield BuildrootSession(
-                    sandbox, spec, file_owner=self._buildroots.file_owner, proxies=self._config.proxies, on_log=on_log
+                    sandbox,
+                    file_owner=self._buildroots.file_owner,
+                    proxies=self._config.proxies,
+                    on_log=on_log,
+                    around=lambda argv: self._plugins.of_command(
+                        CommandRequest(request.session_id, tuple(argv), request.suite, request.architecture),
+                        sandbox,
+                        on_log,
+                    ),
                 )
 
     async def available(

@@ -64,7 +64,7 @@ async def add_repository(sandbox: Sandbox, repository: ExtraRepository) -> str:
 
 async def _install(sandbox: Sandbox, name: str, text: str, target: str) -> None:
     put_file(sandbox, name, text.encode())
-    await sandbox.run(["install", "-m", "0644", f"{WORKSPACE}/{name}", target])
+    await sandbox.run(["install", "-m", "0644", f"{sandbox.workspace}/{name}", target])
 
 
 def put_file(sandbox: Sandbox, name: str, content: bytes) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePosixPath
 
 from deb_mock import apt_output
@@ -14,9 +15,10 @@ from deb_mock.root_files import Copied, Owner, copy_from_root, copy_tree, direct
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import OutputSink
 from deborch_shared.sandbox.box import Sandbox
-from deborch_shared.sandbox.spec import SandboxSpec
 from deborch_shared.sandbox.terminal import UserTerminal
 
+Around = Callable[[Sequence[str]], AbstractAsyncContextManager[Callable[[int], None]]]
+"""What is to happen before and after a command; it is told the exit code."""
 _NO_LIMIT = 1 << 62
 _HOMES = {0: "/root", BUILD_UID: "/build"}
 _USERS = {0: "root", BUILD_UID: BUILD_USER}
@@ -27,10 +29,10 @@ class BuildrootSession:
     """An open buildroot."""
 
     def __init__(
-        self, sandbox: Sandbox, spec: SandboxSpec, *, file_owner: int, proxies: Mapping[str, str], on_log: LogSink
+        self, sandbox: Sandbox, *, file_owner: int, proxies: Mapping[str, str], on_log: LogSink, around: Around
     ) -> None:
         self._sandbox = sandbox
-        self._workspace = spec.workspace
+        self._around = around
         self._first_id = file_owner
         self._proxies = proxies
         self._on_log = on_log
@@ -54,19 +56,21 @@ class BuildrootSession:
         """
         uid = self.uid_of(user)
         with failures_are(FailureClass.CHROOT):
-            result = await self._sandbox.run(
-                argv,
-                uid=uid,
-                cwd=cwd,
-                env={**self._environment(uid), **(env or {})},
-                network=network,
-                stdin=stdin,
-                on_output=on_output,
-                timeout_s=timeout_s,
-                max_output_bytes=_NO_LIMIT,
-                kept_bytes=0,
-                check=False,
-            )
+            async with self._around(argv) as ended:
+                result = await self._sandbox.run(
+                    argv,
+                    uid=uid,
+                    cwd=cwd,
+                    env={**self._environment(uid), **(env or {})},
+                    network=network,
+                    stdin=stdin,
+                    on_output=on_output,
+                    timeout_s=timeout_s,
+                    max_output_bytes=_NO_LIMIT,
+                    kept_bytes=0,
+                    check=False,
+                )
+                ended(result.returncode)
         return result.returncode
 
     async def run_in_terminal(
@@ -87,9 +91,12 @@ class BuildrootSession:
         uid = self.uid_of(user)
         with failures_are(FailureClass.CHROOT):
             environment = {**self._environment(uid), **(env or {})}
-            return await self._sandbox.run_in_terminal(
-                argv, terminal, uid=uid, cwd=cwd, env=environment, network=network
-            )
+            async with self._around(argv) as ended:
+                returncode = await self._sandbox.run_in_terminal(
+                    argv, terminal, uid=uid, cwd=cwd, env=environment, network=network
+                )
+                ended(returncode)
+        return returncode
 
     async def install(self, wanted: Sequence[str], *, network: bool = True) -> None:
         """Install packages by name, and .deb files of the host by path; the network is used for downloads only.
@@ -171,7 +178,7 @@ class BuildrootSession:
             )
         finally:
             os.close(source)
-        return f"{self._workspace}/{deb.name}"
+        return f"{self._sandbox.workspace}/{deb.name}"
 
     async def _apt(
         self,
@@ -188,10 +195,13 @@ class BuildrootSession:
             output.extend(chunk)
             self._on_log(chunk)
 
-        environment = {**apt_output.APT_ENVIRONMENT, "APT_LISTCHANGES_FRONTEND": "none"}
-        returncode = await self.run(argv, env=environment, network=network, on_output=take)
+        environment = {**apt_output.APT_ENVIRONMENT, **self._proxies, "APT_LISTCHANGES_FRONTEND": "none"}
+        with failures_are(FailureClass.CHROOT):
+            result = await self._sandbox.run(
+                argv, env=environment, network=network, on_output=take, max_output_bytes=_NO_LIMIT, check=False
+            )
         text = output.decode("utf-8", "replace")
-        if must and returncode != 0:
+        if must and result.returncode != 0:
             missing = apt_output.unmet_relations(text)
             if not missing:
                 raise apt_output.explain(text, doing=must, otherwise=otherwise)
@@ -202,7 +212,7 @@ class BuildrootSession:
                 hint="are the names right, and in a component that is configured? --extra-repository adds an archive",
                 missing=list(missing),
             )
-        return text, returncode
+        return text, result.returncode
 
     def _copy_in(self, sources: Sequence[Path], target: str, owner: Owner) -> Copied:
         root = self._sandbox.root_fd

@@ -111,6 +111,11 @@ class Sandbox:
         return self._link.workspace_fd
 
     @property
+    def workspace(self) -> str:
+        """Where the workspace is inside."""
+        return self._spec.workspace
+
+    @property
     def root_fd(self) -> int:
         """Descriptor of the assembled root. Foreign too: an absolute link in it points into the host from outside."""
         return self._link.root_fd

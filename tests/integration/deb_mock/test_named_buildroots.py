@@ -46,7 +46,7 @@ async def work(deb_mock, config):
     assert [line for line in what_is_left(config.state_dir) if not line.endswith("/buildroots")] == []
 
 
-async def test_changes_stay_and_the_build_user_has_a_home(deb_mock, work, config):
+async def test_changes_stay_and_the_build_user_has_a_home(deb_mock, work, config, tmp_path):
     assert (await deb_mock("exec", "--in", work, "--", "sh", "-c", "echo mine > /etc/mark"))[0] == 0
     script = b"cat /etc/mark\nid -un\npwd\ntouch made && stat -c %U made\nexit 5\n"
     code, text = await deb_mock("shell", work, "--user", "builder", "--cwd", "/build", stdin=script)
@@ -55,6 +55,10 @@ async def test_changes_stay_and_the_build_user_has_a_home(deb_mock, work, config
     assert [(one["name"], one["in_use"]) for one in listed["kept"]] == [("work", False)]
     code, text = await deb_mock("init", work)
     assert (code, "--again" in text) == (3, True)
+    (tmp_path / "mine.sources").write_text("Types: deb\nURIs: http://localhost/none\nSuites: ./\n")
+    repository = ["--extra-repository", tmp_path / "mine.sources"]
+    shown = await deb_mock("exec", "--in", work, *repository, "--", "ls", "/etc/apt/sources.list.d")
+    assert (shown[0], "deborch-mine.sources" in shown[1]) == (0, True)
     clean = await deb_mock("exec", "--", "sh", "-c", "test -e /etc/mark || echo clean")
     assert clean == (0, "clean\n")
 
