@@ -115,12 +115,14 @@ def certify_plugin(  # noqa: PLR0917 - typer reads the parameters as options
         line.append(finding.trial, style="default").append(f": {finding.said}", style="dim")
         console.print(line, soft_wrap=True)
 
+    config, chosen_suite = engine_config(state_dir, cache_dir), suite or required_codename()
+
     async def work() -> bool:
         require_root()
         state_dir.mkdir(parents=True, exist_ok=True)
         terms = Terms(
-            config=engine_config(state_dir, cache_dir),
-            suite=suite or required_codename(),
+            config=config,
+            suite=chosen_suite,
             architecture=await native_architecture(),
             options=dict(plugin_setting(f"candidate:{','.join(option or ())}").options),
             may_add_s=may_add,
