@@ -6,6 +6,7 @@ import sys
 from deb_mock.host_apt import proxies_of
 from deborch_builder.daemon import GIVE_BACK_S, Daemon
 from deborch_builder.data_directory import locked
+from deborch_builder.disk_pressure import resume_bytes
 from deborch_builder.mock_engine import MockEngine
 from deborch_builder.settings import BuilderSettings
 from deborch_shared.clock import SystemClock
@@ -23,6 +24,7 @@ async def run(settings: BuilderSettings, lifecycle: Lifecycle) -> None:
             mirror=settings.mirror,
             proxies=proxies_of(os.environ),
             log_limit_bytes=settings.log_limit_bytes,
+            keep_free_bytes=resume_bytes(settings.disk_floor_bytes),
         )
         await Daemon(settings, data, engine, SystemClock()).run(lifecycle)
 

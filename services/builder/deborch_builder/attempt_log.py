@@ -52,6 +52,11 @@ class AttemptLog:
         if self._file is not None:
             self._file.close()
 
+    @property
+    def size_bytes(self) -> int:
+        """How much has been written."""
+        return self._size_bytes
+
     def write(self, chunk: bytes) -> None:
         """Raises:
         DeborchError: DISK_FULL.

@@ -59,6 +59,7 @@ class Attempts:
         self._running: dict[AttemptKey, _Attempt] = {}
         self._none_left = asyncio.Event()
         self._none_left.set()
+        self._some = asyncio.Event()
 
     def __contains__(self, key: AttemptKey) -> bool:
         return key in self._running
@@ -70,9 +71,26 @@ class Attempts:
         """What the running attempts have been promised."""
         return [attempt.job.assignment.resources for attempt in self._running.values()]
 
+    def suites(self) -> set[object]:
+        """What the running attempts build for."""
+        return {attempt.job.assignment.payload.get("suite") for attempt in self._running.values()}
+
+    async def wait_idle(self) -> None:
+        """Return while no attempt runs."""
+        await self._none_left.wait()
+
+    async def wait_busy(self) -> None:
+        """Return while one does."""
+        await self._some.wait()
+
     def for_heartbeat(self) -> tuple[RunningTask, ...]:
         return tuple(
-            RunningTask(task_id=key.task_id, attempt=key.attempt, stage=attempt.job.stage)
+            RunningTask(
+                task_id=key.task_id,
+                attempt=key.attempt,
+                stage=attempt.job.stage,
+                progress=attempt.job.progress(),
+            )
             for key, attempt in self._running.items()
         )
 
@@ -89,6 +107,7 @@ class Attempts:
         job = Job(assignment, self._work_dir / str(key), self._tools, write_log=_nowhere)
         attempt = self._running[key] = _Attempt(job)
         self._none_left.clear()
+        self._some.set()
         _running.set(len(self._running))
         attempt.task = self._group.create_task(self._attempt(key, attempt), name=f"attempt {key}")
 
@@ -125,6 +144,7 @@ class Attempts:
             _running.set(len(self._running))
             if not self._running:
                 self._none_left.set()
+                self._some.clear()
 
     async def _ended(self, key: AttemptKey, attempt: _Attempt) -> str:
         """Work to the end, report it if the hub wants to know, and name the outcome."""
@@ -164,7 +184,7 @@ class Attempts:
             self.end(key, Ending.STALE)
 
         with AttemptLog(job.directory / "log", append, self._tools.clock, on_fenced=fenced) as log:
-            job.write_log = log.write
+            job.write_log, job.log_size_bytes = log.write, lambda: log.size_bytes
             async with asyncio.TaskGroup() as group:
                 group.create_task(log.ship(), name=f"log of {key}")
                 done = await self._performed(job, log)

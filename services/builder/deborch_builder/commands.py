@@ -6,13 +6,14 @@ The bus acknowledges a batch when `handle` returns. By then each assignment is i
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import Counter
 
 from deborch_builder.admission import Offer
 from deborch_builder.attempt_key import AttemptKey, key_of
 from deborch_builder.attempts import Attempts, Ending
+from deborch_builder.engine_port import Environment
 from deborch_builder.failures import message_of
 from deborch_builder.journal import Journal
 from deborch_builder.readiness import Readiness
@@ -20,7 +21,7 @@ from deborch_builder.reporter import Report, Reporter
 from deborch_shared.contract.states import TaskKind
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import Event
-from deborch_shared.events.model import AssignTask, BuildDone, CancelTask, TaskRefused, TaskStarted
+from deborch_shared.events.model import AssignTask, BuildDone, CancelTask, PrepareEnvironment, TaskRefused, TaskStarted
 
 _log = logging.getLogger(__name__)
 _assignments = Counter("deborch_builder_assignments_total", "Assignments by what became of them", ["answer"])
@@ -32,9 +33,16 @@ class Commands:
     """The handler of this host's queue."""
 
     def __init__(
-        self, offer: Offer, readiness: Readiness, attempts: Attempts, journal: Journal, reporter: Reporter
+        self,
+        offer: Offer,
+        readiness: Readiness,
+        attempts: Attempts,
+        journal: Journal,
+        reporter: Reporter,
+        prepare: Callable[[Environment], None],
     ) -> None:
         self._offer = offer
+        self._prepare = prepare
         self._readiness = readiness
         self._attempts = attempts
         self._journal = journal
@@ -64,6 +72,9 @@ class Commands:
                 reports += self._answer(event.data, accepted)
             elif isinstance(event.data, CancelTask):
                 self._cancel(key_of(event.data), accepted)
+            elif isinstance(event.data, PrepareEnvironment):
+                wanted = event.data
+                self._prepare(Environment(wanted.suite, wanted.components, wanted.architecture))
             else:
                 raise DeborchError(ErrorCode.UNKNOWN_EVENT, f"{event.type} is no command to a host")
         reports += await self._start(list(accepted.values()))

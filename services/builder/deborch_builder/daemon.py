@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import re
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,12 +14,14 @@ from deborch_builder.attempts import Attempts
 from deborch_builder.commands import Commands
 from deborch_builder.credentials import AccessTokens, ensure_key
 from deborch_builder.data_directory import DataDirectory
-from deborch_builder.engine_port import BuildEngine
+from deborch_builder.disk_pressure import DiskPressure
+from deborch_builder.engine_port import BuildEngine, Environment
 from deborch_builder.health import serve_health
 from deborch_builder.heartbeat import Heartbeats
 from deborch_builder.hub import HttpHub
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
+from deborch_builder.preparation import Preparation
 from deborch_builder.readiness import EngineNeed, Readiness
 from deborch_builder.recovery import recover
 from deborch_builder.registration import register
@@ -29,6 +32,7 @@ from deborch_builder.transfers import Transfers
 from deborch_shared.bus import Bus, host_queue
 from deborch_shared.clock import Clock
 from deborch_shared.contract.hosts import HostRegister
+from deborch_shared.errors import DeborchError
 from deborch_shared.events.model import HostHeartbeat, Resources
 from deborch_shared.http import ApiClient, ReadyCheck
 from deborch_shared.lifecycle import Lifecycle
@@ -39,6 +43,8 @@ _FLUSH_TIMEOUT_S = 5.0
 GIVE_BACK_S = _FLUSH_TIMEOUT_S + 3.0
 """How long it takes at most to stop what has not ended while draining, and to tell the hub so."""
 _HTTP_TIMEOUT_S = 60.0
+_OBSTACLE_CHARACTERS = 500
+_TAG = re.compile(r"[a-z0-9][a-z0-9:._-]{0,62}")
 
 
 @dataclass(slots=True)
@@ -49,6 +55,7 @@ class _Node:
     reporter: Reporter
     attempts: Attempts
     commands: Commands
+    preparation: Preparation
     heartbeat_interval_s: float
 
 
@@ -62,7 +69,10 @@ class Daemon:
         self._clock = clock
         self._bus = Bus(settings.amqp_dsn(), name=f"builder {settings.name}")
         self._registered = False
+        self._told: HostRegister | None = None
         self._readiness = Readiness(clock)
+        caches = settings.cache_dir or data.buildroots
+        self._disk = DiskPressure((data.root, caches), settings.disk_floor_bytes, engine, clock)
 
     async def run(self, lifecycle: Lifecycle) -> None:
         """Start and work until `lifecycle` stops, then drain.
@@ -87,6 +97,8 @@ class Daemon:
         engine_need = EngineNeed(self._engine)
         await engine_need.look()
         self._readiness.add(engine_need)
+        await self._disk.look()
+        self._readiness.add(self._disk)
         auth = await stack.enter_async_context(ApiClient(settings.auth_url))
         key = await ensure_key(auth, settings.name, settings.key_path, settings.enrolment, clock)
         tokens = AccessTokens(auth, key, clock)
@@ -102,10 +114,14 @@ class Daemon:
         attempts = Attempts(
             host=host.name, work_dir=self._data.work, tools=tools, hub=hub, journal=journal, reporter=reporter
         )
-        commands = Commands(_offer(host), self._readiness, attempts, journal, reporter)
+        preparation = Preparation(self._engine, attempts, self._readiness, clock, lambda: self._tell_what_is_new(hub))
+        for suite in settings.suites:
+            preparation.wish(Environment(suite, ("main",), host.architectures[0]))
+        commands = Commands(_offer(host), self._readiness, attempts, journal, reporter, preparation.wish)
         commands.remember(not_again)
         self._bus.consume(host_queue(host.name), commands.handle)
-        return _Node(self._bus, reporter, attempts, commands, registration.heartbeat_interval_s)
+        self._told = host
+        return _Node(self._bus, reporter, attempts, commands, preparation, registration.heartbeat_interval_s)
 
     async def _work(self, node: _Node, lifecycle: Lifecycle) -> None:
         heartbeats = Heartbeats(node.bus, lambda: [self._heartbeat(node)], self._clock)
@@ -117,6 +133,8 @@ class Daemon:
                 node.attempts.run(),
                 heartbeats.run(interval_s),
                 self._readiness.run(),
+                self._disk.run(),
+                node.preparation.run(),
             )
             parts = [group.create_task(work) for work in works]
             await lifecycle.stopping.wait()
@@ -137,6 +155,7 @@ class Daemon:
             disk_available_bytes=load.disk_available_bytes,
             draining=node.commands.draining,
             running=node.attempts.for_heartbeat(),
+            obstacle=(self._readiness.problem or "")[:_OBSTACLE_CHARACTERS],
         )
 
     async def _described(self) -> HostRegister:
@@ -144,12 +163,33 @@ class Daemon:
         return HostRegister(
             name=settings.name,
             architectures=(await machine.architecture(),),
-            tags=settings.tags,
+            tags=tuple(dict.fromkeys((*settings.tags, *await self._offers()))),
             cpu=settings.cpu or machine_has.cpu,
             memory_bytes=settings.memory_bytes or machine_has.memory_bytes,
             disk_bytes=settings.disk_bytes or machine_has.disk_bytes,
             versions=await machine.versions(),
         )
+
+    async def _offers(self) -> Sequence[str]:
+        """What the engine has to offer, as tags; a host without an engine offers none."""
+        try:
+            found = await self._engine.offers()
+        except (DeborchError, OSError) as error:
+            _log.warning("nothing of what the engine has is offered: %s", error)
+            return ()
+        return [tag for tag in found if _TAG.fullmatch(tag)]
+
+    async def _tell_what_is_new(self, hub: HttpHub) -> None:
+        """Register again if this host offers other tags than before."""
+        host = await self._described()
+        if self._told is None or host.tags == self._told.tags:
+            return
+        try:
+            await hub.register(host)
+        except DeborchError as error:
+            _log.warning("the hub does not know yet what is new here: %s", error)
+        else:
+            self._told = host
 
     def _ready_checks(self) -> dict[str, ReadyCheck]:
         async def hub() -> str | None:

@@ -1,6 +1,6 @@
 """What the daemon asks of a build engine, so that tests run it with a fake and deb_mock stays behind one adapter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,27 @@ from deborch_shared.events.model import Stage
 
 LogSink = Callable[[bytes], None]
 StageSink = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a build has used in the stage that it is in: processor time, and memory now. 0: not counted here."""
+
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+
+
+SampleSink = Callable[[Sample], None]
+"""Called about once a second while a stage runs commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a base is made for."""
+
+    suite: str
+    components: tuple[str, ...]
+    architecture: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +80,19 @@ class BuildEngine(Protocol):
     async def recover(self) -> None:
         """Clean up what an earlier process left. Raises if the engine is not usable here."""
 
-    async def build(self, order: BuildOrder, *, on_log: LogSink, on_stage: StageSink) -> EngineResult: ...
+    async def build(
+        self, order: BuildOrder, *, on_log: LogSink, on_stage: StageSink, on_sample: SampleSink
+    ) -> EngineResult: ...
 
     async def fetch_source(self, order: FetchOrder, *, on_log: LogSink) -> EngineResult: ...
+
+    async def prepare(self, environment: Environment) -> None:
+        """Have the base ready from which buildroots of `environment` are made; next to nothing if it is."""
+
+    async def collect_garbage(self) -> None:
+        """Remove from the caches what is beyond their limits and not in use."""
+
+    async def offers(self) -> Sequence[str]:
+        """Tags for what it has ready and what this host lets it do, such as `env:bookworm` and `cgroups`."""
 
     async def close(self) -> None: ...

@@ -10,10 +10,10 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from deborch_builder.attempt_key import key_of
-from deborch_builder.engine_port import BuildEngine
+from deborch_builder.engine_port import BuildEngine, Sample
 from deborch_builder.transfers import Transfers
 from deborch_shared.clock import Clock
-from deborch_shared.events.model import AssignTask, Stage
+from deborch_shared.events.model import AssignTask, Progress, Stage
 
 PayloadT = TypeVar("PayloadT", bound=BaseModel)
 
@@ -37,6 +37,9 @@ class Job:
     write_log: Callable[[bytes], None]
     stage: str = ""
     stages: list[Stage] = field(default_factory=list)
+    log_size_bytes: Callable[[], int] = lambda: 0
+    _entered_s: float = field(default_factory=time.monotonic)
+    _sample: Sample = field(default_factory=Sample)
 
     def payload(self, model: type[PayloadT]) -> PayloadT:
         """What the assignment carries; one that is not understood was refused before it came to be a job."""
@@ -54,12 +57,26 @@ class Job:
         return directory
 
     def enter(self, stage: str) -> None:
-        self.stage = stage
+        self.stage, self._entered_s, self._sample = stage, time.monotonic(), Sample()
+
+    def sampled(self, sample: Sample) -> None:
+        self._sample = sample
+
+    def progress(self) -> Progress | None:
+        """What the stage has used up to now; None before there is one."""
+        if not self.stage:
+            return None
+        return Progress(
+            stage_s=time.monotonic() - self._entered_s,
+            cpu_s=self._sample.cpu_s,
+            memory_bytes=self._sample.memory_bytes,
+            log_bytes=self.log_size_bytes(),
+        )
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Run the block as a stage of its own."""
-        self.stage = stage
+        self.enter(stage)
         began_s = time.monotonic()
         yield
         self.stages.append(Stage(name=stage, wall_s=time.monotonic() - began_s))

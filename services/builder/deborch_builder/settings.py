@@ -48,13 +48,24 @@ class BuilderSettings(ServiceSettings, ListenSettings, BrokerSettings):
     mirror: str | None = Field(
         None, description="URI of the Debian mirror for buildroots; unset: that of this machine's own apt sources."
     )
+    suites: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Suites whose bases are made at start, while nothing is to be built, and kept ready;"
+        " separated by commas or spaces.",
+    )
+    disk_floor_bytes: int = Field(
+        1 << 30,
+        ge=0,
+        description="With less than this free under the data or cache directory, caches are thinned out and no build"
+        " is taken until half as much again is free; 0: never.",
+    )
     log_limit_bytes: int = Field(
         128 * 1024 * 1024,
         ge=1024,
         description="A build that writes more to its log is ended: such a log is a loop, and the hub keeps every byte.",
     )
 
-    @field_validator("tags", mode="before")
+    @field_validator("tags", "suites", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value

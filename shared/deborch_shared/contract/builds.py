@@ -61,6 +61,15 @@ class BuildCreate(Input):
         return self
 
 
+class TaskProgress(Output):
+    """What a running attempt has used in its stage, as its host's last heartbeat said; 0: it does not count it."""
+
+    stage_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    log_bytes: int = 0
+
+
 class TaskSummary(Output):
     id: int
     build_id: int | None
@@ -81,6 +90,7 @@ class TaskSummary(Output):
     """What it is for people: `hello 2.10-3 amd64`."""
     stage: str = ""
     """What a running task does, as its host's last heartbeat said: `download`, `dependencies`, `build`."""
+    progress: TaskProgress | None = None
 
 
 class AttemptSummary(Output):
@@ -105,6 +115,10 @@ class Task(TaskSummary):
     missing: tuple[str, ...]
     lease_until: datetime | None
     attempts: list[AttemptSummary]
+    expected_s: float | None = None
+    """How long an attempt takes, by earlier builds of the same source package; None: there is none to go by."""
+    expected_end_at: datetime | None = None
+    """When the attempt that runs will have ended, if it takes as long as that."""
 
 
 class Build(Output):
@@ -121,8 +135,20 @@ class Build(Output):
     ended_at: datetime | None
 
 
+class BuildEstimate(Output):
+    """What a build of this source package takes on one architecture, by what the last `builds` of it took."""
+
+    architecture: str
+    builds: int
+    wall_s: float
+    cpu_s: float
+    memory_peak_bytes: int | None
+    disk_bytes: int | None
+
+
 class BuildDetail(Build):
     tasks: list[TaskSummary]
+    estimates: list[BuildEstimate] = []
     source_files: list[StoredFile]
     after_builds: tuple[int, ...] = ()
 

@@ -46,6 +46,8 @@ class Host(Output):
     last_heartbeat_at: datetime | None
     registered_at: datetime
     versions: dict[str, str]
+    obstacle: str = ""
+    """Why no package can be built there now; empty if one can."""
 
 
 class HostChange(Input):

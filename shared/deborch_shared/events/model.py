@@ -104,6 +104,18 @@ class TaskRunning(TaskEvent):
     host: str
 
 
+class TaskProgress(TaskEvent):
+    """What a running attempt does and uses now: told when it enters a stage, and every half minute while it stays."""
+
+    TYPE: ClassVar[str] = "task.progress"
+    host: str
+    stage: str
+    stage_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    log_bytes: int = 0
+
+
 class TaskCompleted(TaskEvent):
     TYPE: ClassVar[str] = "task.completed"
 
@@ -211,11 +223,13 @@ class TaskRefused(EventData):
 
 
 class Stage(EventData):
-    """How long one stage of a build took."""
+    """How long one stage of a build took, and what it used at its highest. None: the host does not count it."""
 
     name: str
     wall_s: float = Field(ge=0)
     cpu_s: float = Field(0.0, ge=0)
+    memory_peak_bytes: int | None = Field(None, ge=0, lt=2**63)
+    disk_bytes: int | None = Field(None, ge=0, lt=2**63)
 
 
 class BuildDone(EventData):
@@ -233,10 +247,20 @@ class BuildDone(EventData):
     stages: tuple[Stage, ...] = ()
 
 
+class Progress(EventData):
+    """What an attempt used up to now: processor time and memory in the stage that it is in, 0 if not counted."""
+
+    stage_s: float = Field(0.0, ge=0)
+    cpu_s: float = Field(0.0, ge=0)
+    memory_bytes: int = Field(0, ge=0, lt=2**63)
+    log_bytes: int = Field(0, ge=0, lt=2**63)
+
+
 class RunningTask(EventData):
     task_id: int
     attempt: int
     stage: SaidText = Field("", max_length=80)
+    progress: Progress | None = None
 
 
 class HostHeartbeat(EventData):
@@ -249,6 +273,8 @@ class HostHeartbeat(EventData):
     disk_available_bytes: int = 0
     draining: bool = False
     running: tuple[RunningTask, ...] = ()
+    obstacle: SaidText = Field("", max_length=500)
+    """Why no package can be built there now; empty if one can."""
 
 
 # --- commands to one host ----------------------------------------------------------------------------------------
@@ -266,6 +292,15 @@ class AssignTask(EventData):
     lease_s: float
     resources: Resources = Resources()
     payload: dict[str, Any] = {}
+
+
+class PrepareEnvironment(EventData):
+    """Builds of this suite wait: have its base ready when one comes. A wish, done when nothing else is to do."""
+
+    TYPE: ClassVar[str] = "host.prepare"
+    suite: str
+    components: tuple[str, ...]
+    architecture: str
 
 
 class CancelTask(EventData):

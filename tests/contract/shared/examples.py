@@ -48,7 +48,7 @@ EXAMPLES: list[EventData] = [
         message="unmet",
         missing=("libfoo-dev",),
         artifacts=(FILE,),
-        stages=(m.Stage(name="build", wall_s=23.5, cpu_s=22.25),),
+        stages=(m.Stage(name="build", wall_s=23.5, cpu_s=22.25, memory_peak_bytes=1 << 29, disk_bytes=1 << 28),),
     ),
     m.HostHeartbeat(
         host="builder1",
@@ -56,8 +56,26 @@ EXAMPLES: list[EventData] = [
         memory_available_bytes=1 << 30,
         disk_available_bytes=1 << 40,
         draining=True,
-        running=(m.RunningTask(task_id=12, attempt=3, stage="build"),),
+        running=(
+            m.RunningTask(
+                task_id=12,
+                attempt=3,
+                stage="build",
+                progress=m.Progress(stage_s=12.5, cpu_s=11.25, memory_bytes=1 << 28, log_bytes=4096),
+            ),
+        ),
+        obstacle="the disk is nearly full",
     ),
+    m.TaskProgress(
+        **TASK,
+        host="builder1",
+        stage="build",
+        stage_s=12.5,
+        cpu_s=11.25,
+        memory_bytes=1 << 28,
+        log_bytes=4096,
+    ),
+    m.PrepareEnvironment(suite="bookworm", components=("main", "contrib"), architecture="amd64"),
     m.AssignTask(
         **TASK,
         architecture="amd64",

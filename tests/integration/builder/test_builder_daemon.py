@@ -119,7 +119,7 @@ async def test_sources_that_do_not_fit_on_the_disk_give_the_task_back_and_leave_
     try:
         task, content = build_task(scene.hub, 7), os.urandom(8 << 20)
         big = {"name": "hello_2.10.orig.tar.gz", "sha256": scene.hub.keep(content), "size_bytes": len(content)}
-        async with scene.daemon():
+        async with scene.daemon(disk_floor_bytes=0):
             await scene.until(lambda: scene.said(HostHeartbeat))
             await scene.command(task.model_copy(update={"payload": {**task.payload, "files": [big]}}))
             await scene.until(lambda: scene.said(BuildDone))

@@ -21,7 +21,7 @@ from deborch_shared.bus import Bus, host_queue, publications
 from deborch_shared.contract.hosts import HostRegister
 from deborch_shared.db import Database, Migrator
 from deborch_shared.events import Event, new_event
-from deborch_shared.events.model import AssignTask, BuildDone, EventData, File, TaskStarted
+from deborch_shared.events.model import AssignTask, BuildDone, EventData, File, PrepareEnvironment, TaskStarted
 from deborch_shared.security import Principal, Role
 
 ADMIN = Principal("key:admin", frozenset({Role.ADMIN}))
@@ -66,6 +66,7 @@ class PlayedBuilder:
     name: str
     bus: Bus
     orders: "asyncio.Queue[Event]" = field(default_factory=asyncio.Queue)
+    wishes: list[PrepareEnvironment] = field(default_factory=list)
 
     async def say(self, *data: EventData) -> None:
         await self.bus.publish(publications(new_event(item, source=f"/builder/{self.name}") for item in data))
@@ -157,7 +158,10 @@ async def start_builder(stack: AsyncExitStack, amqp_url: str) -> StartBuilder:
 
         async def take(events: Any) -> None:
             for event in events:
-                builder.orders.put_nowait(event)
+                if isinstance(event.data, PrepareEnvironment):
+                    builder.wishes.append(event.data)
+                else:
+                    builder.orders.put_nowait(event)
 
         builder.bus.consume(host_queue(name), take)
         running = asyncio.create_task(builder.bus.run())

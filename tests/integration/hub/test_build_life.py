@@ -1,6 +1,7 @@
 """The life of a build: from a source package to a published archive, and every way that it can end otherwise."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ from tests.integration.hub.harness import ADMIN, Replica, StartBuilder, StartRep
 from tests.integration.hub.packages import Source, deb, source
 from tests.integration.hub.test_task_life import leading
 
+from deborch_hub.scheduler.warmer import Warmer
+from deborch_hub.store.reads.builds import get_build
+from deborch_hub.store.reads.tasks import get_task
 from deborch_shared.contract.builds import BuildCreate, GiveBack, SuiteSource
 from deborch_shared.contract.payloads import BuildPackagePayload, FetchSourcePayload
 from deborch_shared.contract.targets import TargetCreate
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.events.model import CancelTask, File
-from deborch_shared.ids import BuildId
+from deborch_shared.events.model import CancelTask, File, PrepareEnvironment, Resources, Stage
+from deborch_shared.ids import BuildId, TaskId
 
 
 async def ready(start_replica: StartReplica) -> Replica:
@@ -62,6 +66,50 @@ async def test_a_source_becomes_a_published_package(
     assert types[0] == "build.requested"
     assert types[-1] == "build.completed"
     assert types.count("task.completed") == 1
+
+
+async def test_the_next_build_of_a_source_asks_for_what_the_last_one_used(
+    start_replica: StartReplica, start_builder: StartBuilder, tmp_path: Path
+) -> None:
+    replica = await ready(start_replica)
+    builder = await start_builder(replica)
+    first = await submit(replica, await source(replica, tmp_path, "tiny", "1.0"))
+    order = await builder.assignment()
+    assert order.resources.memory_bytes == 1 << 30
+    stages = (
+        Stage(name="dependencies", wall_s=10.0, cpu_s=2.0, memory_peak_bytes=300 << 20),
+        Stage(name="build", wall_s=50.0, cpu_s=40.0, memory_peak_bytes=2500 << 20, disk_bytes=100 << 20),
+    )
+    await builder.finish(order, await deb(replica, tmp_path, "tiny", "1.0"), stages=stages)
+    await state_of(replica, first, "completed")
+    second = await submit(replica, await source(replica, tmp_path, "tiny", "1.1"))
+    order = await builder.assignment()
+    assert order.resources == Resources(cpu=1, memory_bytes=4 << 30, disk_bytes=512 << 20)
+    await builder.start(order)
+    await replica.until(order.task_id, "running")
+    task = await get_task(replica.database, TaskId(order.task_id))
+    assert task.expected_s == 60.0
+    assert task.started_at is not None
+    assert task.expected_end_at == task.started_at + timedelta(seconds=60)
+    (estimate,) = (await get_build(replica.database, second)).estimates
+    assert (estimate.architecture, estimate.builds, estimate.memory_peak_bytes) == ("amd64", 1, 2500 << 20)
+
+
+async def test_hosts_are_told_which_bases_the_queue_will_want(
+    start_replica: StartReplica, start_builder: StartBuilder, tmp_path: Path
+) -> None:
+    replica = await ready(start_replica)
+    has_it = await start_builder(replica, "b1", tags=("env:bookworm",), cpu=1)
+    lacks_it = await start_builder(replica, "b2", cpu=1)
+    for number in range(4):
+        await submit(replica, await source(replica, tmp_path, f"tiny{number}", "1.0"))
+    await Warmer(replica.context, replica.process.clock).look()
+    async with asyncio.timeout(10):
+        while not lacks_it.wishes:
+            await asyncio.sleep(0.01)
+    wish = PrepareEnvironment(suite="bookworm", components=("main",), architecture="amd64")
+    assert lacks_it.wishes[0] == wish
+    assert not has_it.wishes
 
 
 async def test_a_published_version_is_refused_whatever_its_content_and_a_scratch_build_of_it_is_not(

@@ -3,15 +3,17 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 from tests.integration.hub.harness import ADMIN, Replica, StartBuilder, StartReplica
 
 from deborch_hub.handlers.port import Idempotency
+from deborch_hub.handlers.why import explain
 from deborch_hub.store.reads.tasks import get_task, list_tasks
 from deborch_shared.contract.builds import TaskCreate, TaskQuery
 from deborch_shared.contract.states import HostState, TaskState
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.events.model import BuildDone, CancelTask, HostHeartbeat, RunningTask, TaskRefused
+from deborch_shared.events.model import BuildDone, CancelTask, HostHeartbeat, Progress, RunningTask, TaskRefused
 from deborch_shared.ids import TaskId
 
 NOOP = TaskCreate()
@@ -208,6 +210,57 @@ async def test_the_stage_of_a_running_attempt_is_shown_until_it_ends(
     await builder.finish(second)
     await replica.until(task.id, "completed")
     await shown("")
+
+
+async def test_what_a_running_attempt_uses_is_shown_and_told_once_for_each_stage(
+    start_replica: StartReplica, start_builder: StartBuilder
+) -> None:
+    replica = await leading(start_replica)
+    builder = await start_builder(replica)
+    task = await replica.hub.create_task(NOOP, ADMIN, None)
+    order = await builder.assignment()
+    await builder.start(order)
+    await replica.until(task.id, "running")
+
+    async def beat(stage: str, cpu_s: float) -> None:
+        used = Progress(stage_s=2.0, cpu_s=cpu_s, memory_bytes=1 << 20, log_bytes=300)
+        running = (RunningTask(task_id=task.id, attempt=1, stage=stage, progress=used),)
+        await builder.say(HostHeartbeat(host="b1", running=running))
+        async with asyncio.timeout(10):
+            while True:
+                shown = (await get_task(replica.database, TaskId(task.id))).progress
+                if shown is not None and shown.cpu_s == cpu_s:
+                    break
+                await asyncio.sleep(0.01)
+
+    for stage, cpu_s in (("dependencies", 1.0), ("dependencies", 2.0), ("build", 3.0), ("build", 4.0)):
+        await beat(stage, cpu_s)
+    bodies = await replica.database.fetch("SELECT body FROM event WHERE type = 'task.progress' ORDER BY xid, seq")
+    told = [orjson.loads(row["body"])["data"] for row in bodies]
+    assert [(one["stage"], one["cpu_s"]) for one in told] == [("dependencies", 1.0), ("build", 3.0)]
+    assert told[0]["memory_bytes"] == 1 << 20
+    await builder.finish(order)
+    await replica.until(task.id, "completed")
+    assert (await get_task(replica.database, TaskId(task.id))).progress is None
+
+
+async def test_a_host_that_cannot_build_gets_no_builds_and_why_says_what_is_wrong(
+    start_replica: StartReplica, start_builder: StartBuilder
+) -> None:
+    replica = await leading(start_replica)
+    builder = await start_builder(replica)
+    await builder.say(HostHeartbeat(host="b1", obstacle="the disk is nearly full"))
+    async with asyncio.timeout(10):
+        while not replica.context.board.hosts[1].unready:
+            await asyncio.sleep(0.01)
+    task = await replica.hub.create_task(TaskCreate(cpu=1), ADMIN, None)
+    why = await explain(replica.database, TaskId(task.id))
+    assert [(one.host, one.obstacle) for one in why.hosts] == [("b1", "unready")]
+    assert "the disk is nearly full" in why.summary
+    weightless = await replica.hub.create_task(NOOP, ADMIN, None)
+    assert (await builder.assignment()).task_id == weightless.id
+    await builder.say(HostHeartbeat(host="b1"))
+    assert (await builder.assignment()).task_id == task.id
 
 
 async def test_canceling_tells_the_host_and_frees_its_room(

@@ -11,6 +11,7 @@ from tests.unit.builder.fakes import FakeClock, FakeEngine, FakeHub, FakeLink
 from deborch_builder.admission import Offer
 from deborch_builder.attempts import Attempts
 from deborch_builder.commands import Commands
+from deborch_builder.engine_port import Environment
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
 from deborch_builder.readiness import Readiness
@@ -52,7 +53,10 @@ class Builder:
             reporter=self.reporter,
         )
         self.readiness = Readiness(self.clock)
-        self.commands = Commands(self.offer, self.readiness, self.attempts, self.journal, self.reporter)
+        self.wishes: list[Environment] = []
+        self.commands = Commands(
+            self.offer, self.readiness, self.attempts, self.journal, self.reporter, self.wishes.append
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

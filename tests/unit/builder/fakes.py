@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deborch_builder.attempt_key import AttemptKey
-from deborch_builder.engine_port import BuildOrder, EngineResult, FetchOrder, LogSink, StageSink
+from deborch_builder.engine_port import (
+    BuildOrder,
+    EngineResult,
+    Environment,
+    FetchOrder,
+    LogSink,
+    Sample,
+    SampleSink,
+    StageSink,
+)
 from deborch_shared.bus import Publication
 from deborch_shared.contract.hosts import HostRegister, HostRegistration
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -167,6 +176,10 @@ class FakeEngine:
         self.hold = False
         self.unusable: DeborchError | OSError | None = None
         self.recoveries = 0
+        self.collections = 0
+        self.environments: list[str] = []
+        self.preparing: list[Environment] = []
+        self.preparations_last = False
         self.builds: list[BuildOrder] = []
         self.fetches: list[FetchOrder] = []
         self.canceled = 0
@@ -183,9 +196,24 @@ class FakeEngine:
         if self.unusable is not None:
             raise self.unusable
 
-    async def build(self, order: BuildOrder, *, on_log: LogSink, on_stage: StageSink) -> EngineResult:
+    async def prepare(self, environment: Environment) -> None:
+        self.preparing.append(environment)
+        if self.preparations_last:
+            await self._held()
+        self.environments.append(f"env:{environment.suite}")
+
+    async def collect_garbage(self) -> None:
+        self.collections += 1
+
+    async def offers(self) -> Sequence[str]:
+        return self.environments
+
+    async def build(
+        self, order: BuildOrder, *, on_log: LogSink, on_stage: StageSink, on_sample: SampleSink
+    ) -> EngineResult:
         self.builds.append(order)
         on_stage("build")
+        on_sample(Sample(cpu_s=1.25, memory_bytes=1 << 20))
         on_log(b"dpkg-buildpackage: building\n")
         self.building.set()
         if self.hold:

@@ -174,6 +174,16 @@ async def test_heartbeats_name_the_attempt_and_its_stage(builder: Builder) -> No
     assert (running.task_id, running.attempt, running.stage) == (7, 2, "build")
 
 
+async def test_heartbeats_say_what_the_stage_has_used_up_to_now(builder: Builder) -> None:
+    builder.engine.hold = True
+    await builder.receive(build_task(builder.hub, 7))
+    await builder.engine.building.wait()
+    (running,) = builder.attempts.for_heartbeat()
+    assert running.progress is not None
+    assert (running.progress.cpu_s, running.progress.memory_bytes) == (1.25, 1 << 20)
+    assert running.progress.log_bytes == len(b"dpkg-buildpackage: building\n")
+
+
 async def test_a_drain_waits_for_what_runs(builder: Builder) -> None:
     await builder.receive(build_task(builder.hub))
     await builder.attempts.drain(5)

@@ -7,10 +7,12 @@ import pytest
 
 from deb_mock.model import Artifact, ArtifactKind, BuildRequest, BuildResult, FetchRequest, FetchResult, StageTime
 from deb_mock.model import Stage as EngineStage
-from deborch_builder.engine_port import BuildOrder, FetchOrder
+from deborch_builder.engine_port import BuildOrder, FetchOrder, Sample
 from deborch_builder.mock_engine import MockEngine
 from deborch_shared.contract.payloads import ArchiveAccess
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.events.model import Stage
+from deborch_shared.sandbox.usage import ResourceUse
 
 
 class RecordingEngine:
@@ -20,12 +22,13 @@ class RecordingEngine:
         self.requests: list[BuildRequest | FetchRequest] = []
         self.closed = False
 
-    async def build(self, request: BuildRequest, *, on_log, on_stage) -> BuildResult:
+    async def build(self, request: BuildRequest, *, on_log, on_stage, on_sample) -> BuildResult:
         self.requests.append(request)
         on_log(b"building\n")
         on_stage(EngineStage.BUILD, 0.5)
+        on_sample(EngineStage.BUILD, ResourceUse(cpu_user_s=1.0, cpu_system_s=0.5, memory_bytes=4096))
         deb = Artifact("x.deb", request.result_dir / "x.deb", "0" * 64, 1, ArtifactKind.DEB)
-        return BuildResult("x", "1", (deb,), (StageTime(EngineStage.BUILD, 2.0, 1.0),), "hit")
+        return BuildResult("x", "1", (deb,), (StageTime(EngineStage.BUILD, 2.0, 1.0, USE),), "hit")
 
     async def fetch_source(self, request: FetchRequest, *, on_log) -> FetchResult:
         self.requests.append(request)
@@ -35,9 +38,12 @@ class RecordingEngine:
         self.closed = True
 
 
+USE = ResourceUse(memory_peak_bytes=8192, disk_bytes=512)
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> MockEngine:
-    made = MockEngine(tmp_path, mirror=None, proxies={}, log_limit_bytes=5000)
+    made = MockEngine(tmp_path, mirror=None, proxies={}, log_limit_bytes=5000, keep_free_bytes=9000)
     made._engine = RecordingEngine()
     return made
 
@@ -63,7 +69,10 @@ def order_in(directory: Path, sources: str) -> BuildOrder:
 async def test_a_build_order_becomes_a_request(engine: MockEngine, tmp_path: Path) -> None:
     log: list[bytes] = []
     stages: list[str] = []
-    result = await engine.build(order_in(tmp_path, ARCHIVE), on_log=log.append, on_stage=stages.append)
+    samples: list[Sample] = []
+    result = await engine.build(
+        order_in(tmp_path, ARCHIVE), on_log=log.append, on_stage=stages.append, on_sample=samples.append
+    )
     (request,) = engine._engine.requests
     assert (request.build_id, request.source_dir, request.mode) == ("7-2", tmp_path / "source", "any")
     assert [(one.name, one.deb822) for one in request.extra_sources] == [("mine", ARCHIVE)]
@@ -71,7 +80,8 @@ async def test_a_build_order_becomes_a_request(engine: MockEngine, tmp_path: Pat
     assert log == [b"building\n"]
     assert stages == ["build"]
     assert result.files == (tmp_path / "result" / "x.deb",)
-    assert [(stage.name, stage.wall_s, stage.cpu_s) for stage in result.stages] == [("build", 2.0, 1.0)]
+    assert result.stages == (Stage(name="build", wall_s=2.0, cpu_s=1.0, memory_peak_bytes=8192, disk_bytes=512),)
+    assert samples == [Sample(cpu_s=1.5, memory_bytes=4096)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,7 @@ async def test_no_order_from_afar_has_a_directory_of_this_host_shown(
 ) -> None:
     sources = ARCHIVE.replace("http://hub.test/archives/mine", uris)
     with pytest.raises(DeborchError) as refused:
-        await engine.build(order_in(tmp_path, sources), on_log=print, on_stage=print)
+        await engine.build(order_in(tmp_path, sources), on_log=print, on_stage=print, on_sample=print)
     assert refused.value.code is ErrorCode.INVALID_INPUT
     assert engine._engine.requests == []
 

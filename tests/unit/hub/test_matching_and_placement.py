@@ -32,6 +32,8 @@ def slot(host_id: int = 1, **changes: object) -> HostSlot:
         ({"state": HostState.DRAINING}, Demand(), Obstacle.STATE),
         ({"state": HostState.DISABLED, "online": False}, Demand(), Obstacle.STATE),
         ({"online": False}, Demand(), Obstacle.LOST),
+        ({"unready": "no space"}, Demand(cpu=1), Obstacle.UNREADY),
+        ({"unready": "no space"}, Demand(), Obstacle.NONE),
         ({}, Demand("arm64"), Obstacle.ARCHITECTURE),
         ({}, Demand("amd64", frozenset({"gpu"})), Obstacle.TAGS),
         ({}, Demand("amd64", cpu=5), Obstacle.TOO_SMALL),

@@ -23,7 +23,7 @@ async def build_package(job: Job) -> tuple[File, ...]:
         parallel=max(1, job.assignment.resources.cpu),
         timeout_s=payload.timeout_s,
     )
-    result = await job.tools.engine.build(order, on_log=job.write_log, on_stage=job.enter)
+    result = await job.tools.engine.build(order, on_log=job.write_log, on_stage=job.enter, on_sample=job.sampled)
     job.stages.extend(result.stages)
     with job.timed("upload"):
         return await job.tools.transfers.upload_all(result.files)

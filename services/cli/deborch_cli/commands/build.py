@@ -243,9 +243,25 @@ def _sheet(build: BuildDetail) -> Sheet:
         ),
         (
             _titled(task_table(build.tasks), "Tasks"),
+            _estimates(build),
             Table(("file", "size", "sha256"), files, "", title="Source"),
         ),
     )
+
+
+def _estimates(build: BuildDetail) -> Table:
+    rows = [
+        (
+            one.architecture,
+            Duration(one.wall_s),
+            Duration(one.cpu_s),
+            Size(one.memory_peak_bytes) if one.memory_peak_bytes is not None else None,
+            Size(one.disk_bytes) if one.disk_bytes is not None else None,
+            one.builds,
+        )
+        for one in build.estimates
+    ]
+    return Table(("architecture", "takes", "cpu", "memory", "disk", "builds"), rows, "", title="By earlier builds")
 
 
 def _titled(table: Table, title: str) -> Table:

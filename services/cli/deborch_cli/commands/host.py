@@ -114,6 +114,7 @@ def _sheet(host: Host) -> Sheet:
         f"Host {host.name}",
         (
             ("state", _state(host)),
+            ("cannot build now", host.obstacle),
             ("architectures", " ".join(host.architectures)),
             ("tags", " ".join(host.tags)),
             ("works on tasks", " ".join(map(str, host.running_tasks))),

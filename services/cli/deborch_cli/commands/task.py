@@ -1,6 +1,7 @@
 """`deborch task`: the single pieces of work that builds consist of."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,8 +12,9 @@ from deborch_cli.commands.printing_logs import print_log
 from deborch_cli.groups import HelpfulGroup
 from deborch_cli.options import Attempt, Follow, Json, Limit, TaskId, new_key
 from deborch_cli.output import Age, Duration, Identity, Sheet, Size, State, Table, confirm, emit, note
+from deborch_cli.output.humanise import duration
 from deborch_cli.session import Session, fetch_list, with_session
-from deborch_cli.watching.changes import name_of, reason_of
+from deborch_cli.watching.changes import name_of, progress_of, reason_of
 from deborch_cli.watching.views import took
 from deborch_shared.contract.builds import AttemptSummary, Task, TaskCreate, TaskRef, TaskSummary, Why
 from deborch_shared.contract.states import TaskKind, TaskState
@@ -148,9 +150,20 @@ def _sheet(task: Task) -> Sheet:
             ("attempts", f"{task.attempt} of {task.max_attempts}"),
             ("created", Age(task.created_at)),
             ("took", took(task)),
+            ("does", progress_of(task)),
+            ("usually takes", Duration(task.expected_s)),
+            ("expected to end", _ends(task)),
         ),
         (_attempts(task.attempts), *(_stages(attempt) for attempt in task.attempts[-1:])),
     )
+
+
+def _ends(task: Task) -> str:
+    """How long it still takes, if it takes as long as usual."""
+    if task.expected_end_at is None:
+        return ""
+    left_s = (task.expected_end_at - datetime.now(UTC)).total_seconds()
+    return f"in {duration(left_s)}" if left_s > 0 else f"{duration(-left_s)} ago: it takes longer than usual"
 
 
 def _attempts(attempts: Sequence[AttemptSummary]) -> Table:

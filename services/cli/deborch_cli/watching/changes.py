@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deborch_cli.output.humanise import duration, size
 from deborch_shared.contract.builds import BuildDetail, TaskSummary
 from deborch_shared.contract.states import BlockedReason, TaskKind, TaskState
 
@@ -49,6 +50,18 @@ def reason_of(task: TaskSummary) -> str:
             return task.stage
         case _:
             return ""
+
+
+def progress_of(task: TaskSummary) -> str:
+    """`1 min 20 s in it, 512 MiB, 65 s cpu, log 1.2 MiB`: what a running task has used in its stage."""
+    used = task.progress
+    if task.state is not TaskState.RUNNING or used is None:
+        return ""
+    parts = [f"{duration(used.stage_s)} in it"]
+    parts += [size(used.memory_bytes)] if used.memory_bytes else []
+    parts += [f"{used.cpu_s:.0f} s cpu"] if used.cpu_s else []
+    parts += [f"log {size(used.log_bytes)}"] if used.log_bytes else []
+    return ", ".join(parts)
 
 
 def _seen(task: TaskSummary) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from deborch_cli.output import Duration, Identity, State, Table
 from deborch_cli.output.cells import printable, rich
 from deborch_cli.output.printer import emit_line
-from deborch_cli.watching.changes import build_changes, name_of, reason_of, source_of, task_changes
+from deborch_cli.watching.changes import build_changes, name_of, progress_of, reason_of, source_of, task_changes
 from deborch_cli.watching.watch import Watched
 from deborch_shared.contract.builds import BuildDetail, Task, TaskSummary
 from deborch_shared.contract.states import BuildState, TaskState
@@ -147,7 +147,7 @@ def took(task: TaskSummary) -> Duration:
 def _remark(task: TaskSummary) -> str:
     attempts = f"attempt {task.attempt}" if task.attempt > 1 else ""
     said = "" if task.state is TaskState.COMPLETED else task.message
-    return "; ".join(part for part in (attempts, said) if part)
+    return "; ".join(part for part in (attempts, progress_of(task), said) if part)
 
 
 def _heading(watched: Watched) -> Text:

@@ -12,6 +12,7 @@ class Obstacle(StrEnum):
     NONE = "none"
     STATE = "state"
     LOST = "lost"
+    UNREADY = "unready"
     ARCHITECTURE = "architecture"
     TAGS = "tags"
     TOO_SMALL = "too-small"
@@ -47,6 +48,8 @@ class HostSlot:
     cpu: int
     memory_bytes: int
     disk_bytes: int
+    unready: str = ""
+    """Why the builder can build nothing now; tasks that take no resources are not builds."""
     used_cpu: int = 0
     used_memory_bytes: int = 0
     used_disk_bytes: int = 0
@@ -58,6 +61,8 @@ class HostSlot:
             return Obstacle.STATE
         if not self.online:
             return Obstacle.LOST
+        if self.unready and not demand.is_weightless:
+            return Obstacle.UNREADY
         if demand.architecture and demand.architecture not in self.architectures:
             return Obstacle.ARCHITECTURE
         if not demand.required_tags <= self.tags:

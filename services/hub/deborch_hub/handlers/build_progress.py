@@ -7,16 +7,16 @@ import asyncpg
 from deborch_hub.domain.artifacts import kind_of
 from deborch_hub.domain.planning import plan_builds
 from deborch_hub.domain.transitions import BUILD_EVENTS
-from deborch_hub.handlers.builds import add_build_tasks, refuse_known_version
+from deborch_hub.handlers.builds import add_build_tasks, build_demands, refuse_known_version
 from deborch_hub.handlers.context import Context
 from deborch_hub.handlers.ending import locked_build
 from deborch_hub.handlers.sources import read_source, require_blobs, require_signature, store_source
 from deborch_hub.handlers.unit_of_work import Work
 from deborch_hub.store.queries import SQL
 from deborch_shared.contract.builds import UploadedFile
-from deborch_shared.contract.states import BuildState, TaskState
+from deborch_shared.contract.states import BuildState, TaskKind, TaskState
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.events.model import File
+from deborch_shared.events.model import File, Stage
 from deborch_shared.sources import check_file_name
 
 
@@ -35,6 +35,24 @@ async def keep_artifacts(context: Context, work: Work, task: asyncpg.Record, fil
             bytes.fromhex(file.sha256),
             file.size_bytes,
         )
+
+
+async def keep_measurement(work: Work, task: asyncpg.Record, stages: Sequence[Stage]) -> None:
+    """Record what a successful build used, for the next one of the same source package."""
+    if task["kind"] != TaskKind.BUILD_PACKAGE.value or not stages:
+        return
+    memory = [stage.memory_peak_bytes for stage in stages if stage.memory_peak_bytes is not None]
+    disk = [stage.disk_bytes for stage in stages if stage.disk_bytes is not None]
+    await work.connection.execute(
+        SQL["insert_measurement"],
+        task["id"],
+        task["build_id"],
+        task["architecture"],
+        sum(stage.wall_s for stage in stages),
+        sum(stage.cpu_s for stage in stages),
+        max(memory, default=None),
+        max(disk, default=None),
+    )
 
 
 async def after_fetch(context: Context, work: Work, task: asyncpg.Record, files: Sequence[File]) -> None:
@@ -57,6 +75,7 @@ async def after_fetch(context: Context, work: Work, task: asyncpg.Record, files:
     if not build["scratch"] and build["version"] is None:
         await refuse_known_version(work, target, source.control.name, source.control.version)
     plans = plan_builds(source.control.architectures, target["architectures"], build["architectures"])
+    demands = await build_demands(context, work.connection, source.control.name, target, plans, build["required_tags"])
     version_id = await store_source(work.connection, source)
     try:
         async with work.connection.transaction():
@@ -72,7 +91,7 @@ async def after_fetch(context: Context, work: Work, task: asyncpg.Record, files:
         build["id"],
         target,
         plans=plans,
-        required_tags=build["required_tags"],
+        demands=demands,
         priority=build["priority"],
     )
 

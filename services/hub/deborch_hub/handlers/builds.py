@@ -1,10 +1,11 @@
 """Starting a build: the source checked, the build and its tasks written in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
+from deborch_hub.domain.estimates import demand_of
 from deborch_hub.domain.matching import Demand
 from deborch_hub.domain.planning import PlannedBuild, plan_builds
 from deborch_hub.handlers.context import Context
@@ -13,6 +14,7 @@ from deborch_hub.handlers.port import Idempotency
 from deborch_hub.handlers.sources import UploadedSource, read_source, require_signature, store_source
 from deborch_hub.handlers.unit_of_work import Work
 from deborch_hub.store.queries import SQL
+from deborch_hub.store.reads.measurements import Reader, largest_host, measurements_of
 from deborch_shared.contract.builds import BuildCreate, UploadedFile
 from deborch_shared.contract.payloads import ArchiveAccess, BuildPackagePayload, FetchSourcePayload
 from deborch_shared.contract.states import BlockedReason, TaskKind, TaskState
@@ -34,9 +36,13 @@ async def create_build(context: Context, command: BuildCreate, by: Principal, on
     plans = plan_builds(
         source.control.architectures if source else ["any"], target["architectures"], command.architectures
     )
-    demands = [_build_demand(context, target, plan.architecture, command.required_tags) for plan in plans]
-    for demand in [_fetch_demand(context, target, command)] if source is None else demands:
-        await context.requirements.id_of(demand)  # known from here on: inside, it would want a second connection
+    if source is None:
+        demands: dict[str, Demand] = {}
+        await context.requirements.id_of(_fetch_demand(context, target, command))
+    else:
+        demands = await build_demands(
+            context, context.database, source.control.name, target, plans, command.required_tags
+        )
     async with context.transactions.begin() as work:
         build_id = await once_only(work, by, once, lambda: _insert(work, command, target, source, by))
         if build_id.repeated:
@@ -49,7 +55,7 @@ async def create_build(context: Context, command: BuildCreate, by: Principal, on
                 build_id.value,
                 target,
                 plans=plans,
-                required_tags=command.required_tags,
+                demands=demands,
                 priority=command.priority,
             )
         else:
@@ -155,7 +161,7 @@ async def add_build_tasks(
     target: asyncpg.Record,
     *,
     plans: Sequence[PlannedBuild],
-    required_tags: Sequence[str],
+    demands: Mapping[str, Demand],
     priority: int,
 ) -> None:
     """One build-package task per planned architecture, in the caller's transaction."""
@@ -195,7 +201,7 @@ async def add_build_tasks(
             kind=TaskKind.BUILD_PACKAGE,
             architecture=plan.architecture,
             label=label,
-            demand=_build_demand(context, target, plan.architecture, required_tags),
+            demand=demands[plan.architecture],
             priority=priority,
             payload=payload.model_dump(),
         )
@@ -230,15 +236,33 @@ async def _add_fetch_task(
     )
 
 
-def _build_demand(context: Context, target: asyncpg.Record, architecture: str, required_tags: Sequence[str]) -> Demand:
+async def build_demands(
+    context: Context,
+    reader: Reader,
+    source: str,
+    target: asyncpg.Record,
+    plans: Sequence[PlannedBuild],
+    required_tags: Sequence[str],
+) -> dict[str, Demand]:
+    """What the builds of `plans` ask for, by architecture: as earlier ones of `source` used, else the defaults.
+
+    Their classes are known from here on: to make one inside a transaction would want a second connection.
+    """
     defaults = context.defaults
-    return Demand(
-        architecture,
-        frozenset(target["required_tags"]) | frozenset(required_tags),
-        defaults.build_cpu,
-        defaults.build_memory_bytes,
-        defaults.build_disk_bytes,
-    )
+    found = {}
+    for plan in plans:
+        default = Demand(
+            plan.architecture,
+            frozenset(target["required_tags"]) | frozenset(required_tags),
+            defaults.build_cpu,
+            defaults.build_memory_bytes,
+            defaults.build_disk_bytes,
+        )
+        measured = await measurements_of(reader, source, plan.architecture)
+        largest = await largest_host(reader, plan.architecture) if measured else None
+        found[plan.architecture] = demand_of(default, measured, largest)
+        await context.requirements.id_of(found[plan.architecture])
+    return found
 
 
 def _fetch_demand(context: Context, target: asyncpg.Record, command: BuildCreate) -> Demand:

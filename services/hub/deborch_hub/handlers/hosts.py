@@ -80,6 +80,7 @@ async def refresh_board(context: Context) -> bool:
             cpu=row["cpu"],
             memory_bytes=row["memory_bytes"],
             disk_bytes=row["disk_bytes"],
+            unready=row["obstacle"],
         )
         for row in rows
     ]

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from deborch_hub.domain.failures import move_after
 from deborch_hub.domain.transitions import Move
-from deborch_hub.handlers.build_progress import advance_build, after_fetch, keep_artifacts
+from deborch_hub.handlers.build_progress import advance_build, after_fetch, keep_artifacts, keep_measurement
 from deborch_hub.handlers.context import Context
 from deborch_hub.handlers.ending import move_task, unblock
 from deborch_hub.handlers.unit_of_work import SOURCE, Work
@@ -136,6 +136,7 @@ async def finish_attempt(context: Context, report: BuildDone, *, fenced: bool = 
         if report.succeeded:
             try:
                 await keep_artifacts(context, work, task, report.artifacts)
+                await keep_measurement(work, task, report.stages)
                 if task["kind"] == TaskKind.FETCH_SOURCE.value:
                     await after_fetch(context, work, task, report.artifacts)
             except DeborchError as error:

@@ -152,12 +152,13 @@ def _candidate(host: Host, demand: Demand) -> _Candidate:
         cpu=host.cpu,
         memory_bytes=host.memory_bytes,
         disk_bytes=host.disk_bytes,
+        unready=host.obstacle,
         used_cpu=host.used_cpu,
         used_memory_bytes=host.used_memory_bytes,
         used_disk_bytes=host.used_disk_bytes,
         tasks=set(host.running_tasks),
     )
-    available = replace(slot, state=HostState.ENABLED, online=True)
+    available = replace(slot, state=HostState.ENABLED, online=True, unready="")
     return _Candidate(host, slot, slot.obstacle(demand), available.obstacle(demand))
 
 
@@ -169,6 +170,8 @@ def _verdict(candidate: _Candidate, demand: Demand) -> str:
         case Obstacle.LOST:
             last = host.last_heartbeat_at
             return f"has not been heard since {last:%Y-%m-%d %H:%M:%S} UTC" if last else "has never been heard"
+        case Obstacle.UNREADY:
+            return f"cannot build now: {host.obstacle}"
         case Obstacle.ARCHITECTURE:
             return f"builds for {', '.join(host.architectures)}, not for {demand.architecture}"
         case Obstacle.TAGS:
@@ -203,13 +206,24 @@ def _free_texts(candidates: Sequence[_Candidate], demand: Demand, ahead: int) ->
 def _unavailable_texts(away: Sequence[_Candidate]) -> tuple[str, str]:
     """Hosts would do if they were there."""
     switched_off = [one.host for one in away if one.obstacle is Obstacle.STATE]
-    facts = [
-        f"{one.host.name} {'is ' + one.host.state if one.obstacle is Obstacle.STATE else 'is lost'}" for one in away
-    ]
+    unready = [one.host for one in away if one.obstacle is Obstacle.UNREADY]
+    facts = [f"{one.host.name} {_how_away(one)}" for one in away]
     summary = f"no host that would do is available: {some_of(facts)}"
     if switched_off:
         return summary, f"enable it: `deborch host enable {switched_off[0].name}`"
+    if unready:
+        return summary, f"mend that on {unready[0].name}; it takes builds again by itself"
     return summary, f"start the builder on {away[0].host.name} again, and see its log"
+
+
+def _how_away(candidate: _Candidate) -> str:
+    match candidate.obstacle:
+        case Obstacle.STATE:
+            return f"is {candidate.host.state}"
+        case Obstacle.UNREADY:
+            return f"cannot build now ({candidate.host.obstacle})"
+        case _:
+            return "is lost"
 
 
 def _impossible_texts(candidates: Sequence[_Candidate], demand: Demand) -> tuple[str, str]:

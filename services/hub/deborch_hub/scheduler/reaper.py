@@ -7,6 +7,7 @@ from deborch_hub.handlers.context import Context
 from deborch_hub.handlers.ending import unblock
 from deborch_hub.handlers.hosts import refresh_board
 from deborch_hub.handlers.reports import finish_attempt
+from deborch_hub.scheduler.warmer import Warmer
 from deborch_hub.store.queries import SQL
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError
@@ -27,6 +28,7 @@ class Reaper:
         self._clock = clock
         self._deaf = True
         self._next_retry_s = 0.0
+        self._warmer = Warmer(context, clock)
 
     @property
     def _silent_after_s(self) -> float:
@@ -52,6 +54,7 @@ class Reaper:
                 await self._expire_leases()
                 await self._lose_hosts(tell=not was_deaf)
                 await self._retry_dep_waits()
+                await self._warmer.look()
             except DeborchError as error:
                 if not error.temporary:
                     raise

@@ -1,13 +1,17 @@
 """Builds and their artifacts."""
 
+from statistics import median
+
 import asyncpg
 
+from deborch_hub.domain.estimates import expected_s
 from deborch_hub.store.queries import SQL
+from deborch_hub.store.reads.measurements import measurements_of
 from deborch_hub.store.reads.tasks import tasks_of_build
 from deborch_shared.contract.base import StoredFile
-from deborch_shared.contract.builds import Artifact, ArtifactQuery, Build, BuildDetail, BuildQuery
-from deborch_shared.contract.states import BuildState
-from deborch_shared.db import Database
+from deborch_shared.contract.builds import Artifact, ArtifactQuery, Build, BuildDetail, BuildEstimate, BuildQuery
+from deborch_shared.contract.states import BuildState, TaskKind
+from deborch_shared.db import Connection, Database
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.ids import BuildId, Sha256
 
@@ -48,16 +52,41 @@ async def get_build(database: Database, build_id: BuildId) -> BuildDetail:
         files = await connection.fetch(SQL["read_source_files"], row["source_version_id"])
         after = await connection.fetch(SQL["read_builds_waited_for"], build_id)
         tasks = await tasks_of_build(connection, build_id)
+        estimates = [
+            estimate
+            for architecture in dict.fromkeys(
+                task.architecture for task in tasks if task.kind is TaskKind.BUILD_PACKAGE
+            )
+            if (estimate := await _estimate(connection, row["source"], architecture)) is not None
+        ]
     return BuildDetail.model_validate(
         {
             **row,
             "tasks": tasks,
+            "estimates": estimates,
             "source_files": [
                 StoredFile(name=file["name"], sha256=file["sha256"].hex(), size_bytes=file["size_bytes"])
                 for file in files
             ],
             "after_builds": tuple(other["id"] for other in after),
         }
+    )
+
+
+async def _estimate(connection: Connection, source: str, architecture: str) -> BuildEstimate | None:
+    measured = await measurements_of(connection, source, architecture)
+    wall_s = expected_s(measured)
+    if wall_s is None:
+        return None
+    memory = [one.memory_peak_bytes for one in measured if one.memory_peak_bytes is not None]
+    disk = [one.disk_bytes for one in measured if one.disk_bytes is not None]
+    return BuildEstimate(
+        architecture=architecture,
+        builds=len(measured),
+        wall_s=wall_s,
+        cpu_s=median(one.cpu_s for one in measured),
+        memory_peak_bytes=max(memory, default=None),
+        disk_bytes=max(disk, default=None),
     )
 
 

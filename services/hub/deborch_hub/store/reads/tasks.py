@@ -1,14 +1,16 @@
 """Tasks, their attempts, and what is known of why one waits."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
+from deborch_hub.domain.estimates import expected_s
 from deborch_hub.domain.matching import Demand
 from deborch_hub.store.queries import SQL
+from deborch_hub.store.reads.measurements import measurements_of
 from deborch_shared.contract.builds import AttemptSummary, Task, TaskQuery, TaskSummary
-from deborch_shared.contract.states import TaskState
+from deborch_shared.contract.states import TaskKind, TaskState
 from deborch_shared.db import Connection, Database
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.ids import Attempt, BuildId, TaskId
@@ -60,9 +62,23 @@ async def get_task(database: Database, task_id: TaskId) -> Task:
         if row is None:
             raise no_task(task_id)
         attempts = await connection.fetch(SQL["read_attempts"], task_id)
+        expected = await _expected_s(connection, row)
+    running = row["state"] == TaskState.RUNNING.value and row["started_at"] is not None
     return Task.model_validate(
-        {**row, "attempts": [AttemptSummary.model_validate(dict(attempt)) for attempt in attempts]}
+        {
+            **row,
+            "attempts": [AttemptSummary.model_validate(dict(attempt)) for attempt in attempts],
+            "expected_s": expected,
+            "expected_end_at": row["started_at"] + timedelta(seconds=expected) if running and expected else None,
+        }
     )
+
+
+async def _expected_s(connection: Connection, task: asyncpg.Record) -> float | None:
+    if task["kind"] != TaskKind.BUILD_PACKAGE.value:
+        return None
+    source = await connection.fetchval(SQL["source_of_build"], task["build_id"])
+    return expected_s(await measurements_of(connection, source, task["architecture"]))
 
 
 async def get_demand(database: Database, task_id: TaskId) -> tuple[Demand, int]:

@@ -10,7 +10,7 @@ RETURNING id
 
 -- name: hosts
 -- All hosts, for the board.
-SELECT id, name, CASE WHEN leaving AND state = 'enabled' THEN 'draining' ELSE state END AS state, online, architectures, tags, cpu, memory_bytes, disk_bytes FROM host
+SELECT id, name, CASE WHEN leaving AND state = 'enabled' THEN 'draining' ELSE state END AS state, online, architectures, tags, cpu, memory_bytes, disk_bytes, obstacle FROM host
 
 -- name: change_host
 -- An operator enables, disables or drains a host.
@@ -19,15 +19,15 @@ UPDATE host SET state = $2 WHERE name = $1 RETURNING id
 -- name: heartbeat
 -- Hosts have been heard; gives those that had counted as lost.
 WITH given AS (
-  SELECT * FROM unnest($1::text[], $2::float8[], $3::bool[]) AS g(name, load_1m, draining)
+  SELECT * FROM unnest($1::text[], $2::float8[], $3::bool[], $4::text[]) AS g(name, load_1m, draining, obstacle)
 ), before AS (
-  SELECT host.id, host.online, host.leaving FROM host JOIN given USING (name)
+  SELECT host.id, host.online, host.leaving, host.obstacle FROM host JOIN given USING (name)
 )
 UPDATE host SET last_heartbeat_at = now(), load_1m = given.load_1m, online = true,
-  leaving = given.draining
+  leaving = given.draining, obstacle = given.obstacle
 FROM given, before
 WHERE host.name = given.name AND before.id = host.id
-RETURNING host.id, host.name, NOT before.online AS came_back, host.leaving <> before.leaving AS changed
+RETURNING host.id, host.name, NOT before.online AS came_back, (host.leaving, host.obstacle) <> (before.leaving, before.obstacle) AS changed
 
 -- name: lose_silent_hosts
 -- Hosts that have not been heard for too long count as lost.

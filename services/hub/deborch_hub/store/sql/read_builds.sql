@@ -37,6 +37,10 @@ ORDER BY target_id DESC, id DESC LIMIT $2
 -- One build.
 SELECT * FROM build_overview WHERE id = $1
 
+-- name: source_of_build
+-- What a build is of.
+SELECT source_name FROM build WHERE id = $1
+
 -- name: read_source_files
 -- The files of a source version, its .dsc first.
 SELECT dsc_name AS name, dsc_sha256 AS sha256, blob.size_bytes, 0 AS place

@@ -4,7 +4,7 @@ SELECT shown.*, coalesce(taken.cpu, 0) AS used_cpu, coalesce(taken.memory_bytes,
        coalesce(taken.disk_bytes, 0) AS used_disk_bytes, coalesce(taken.tasks, '{}') AS running_tasks
 FROM (
   SELECT id, name, online, architectures, tags, cpu, memory_bytes, disk_bytes, versions, load_1m, last_heartbeat_at,
-         registered_at, CASE WHEN leaving AND state = 'enabled' THEN 'draining' ELSE state END AS state
+         registered_at, obstacle, CASE WHEN leaving AND state = 'enabled' THEN 'draining' ELSE state END AS state
   FROM host
 ) AS shown
 LEFT JOIN LATERAL (

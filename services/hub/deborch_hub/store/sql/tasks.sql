@@ -195,18 +195,55 @@ WHERE task.state IN ('assigned', 'running') AND task.lease_until < now()
 ORDER BY task.lease_until LIMIT 100
 
 -- name: renew_leases
--- Heartbeats renew what they list and say which stage it is in; what is not theirs any more comes back.
+-- Heartbeats renew what they list and say what it does. What is not theirs any more comes back as stale, and of the
+-- rest what is to be told: a stage that was entered, or that lasts for $7 seconds more.
 WITH given AS (
-  SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $5::text[]) AS g(id, attempt, host, stage)
-), renewed AS (
-  UPDATE task SET lease_until = now() + $4::float8 * interval '1 second', stage = given.stage
+  SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $5::text[], $6::jsonb[]) AS g(id, attempt, host, stage, progress)
+), looked_at AS (
+  SELECT task.id, given.attempt, given.stage, given.progress,
+         given.progress IS NOT NULL AND task.state = 'running'
+           AND (task.stage <> given.stage OR task.progress_told_at IS NULL
+                OR task.progress_told_at < now() - $7::float8 * interval '1 second') AS told
   FROM given JOIN host ON host.name = given.host
-  WHERE task.id = given.id AND task.attempt = given.attempt AND task.host_id = host.id
+  JOIN task ON task.id = given.id AND task.attempt = given.attempt AND task.host_id = host.id
     AND task.state IN ('assigned', 'running')
-  RETURNING task.id, task.attempt
+), renewed AS (
+  UPDATE task SET lease_until = now() + $4::float8 * interval '1 second', stage = looked_at.stage,
+    progress = looked_at.progress,
+    progress_told_at = CASE WHEN looked_at.told THEN now() ELSE task.progress_told_at END
+  FROM looked_at
+  WHERE task.id = looked_at.id AND task.attempt = looked_at.attempt AND task.state IN ('assigned', 'running')
+  RETURNING task.id, task.attempt, task.build_id, task.kind, looked_at.told
 )
-SELECT given.id, given.attempt, given.host FROM given
-LEFT JOIN renewed ON renewed.id = given.id AND renewed.attempt = given.attempt WHERE renewed.id IS NULL
+SELECT given.id, given.attempt, given.host, given.stage, given.progress, renewed.build_id, renewed.kind,
+       renewed.id IS NULL AS stale
+FROM given LEFT JOIN renewed ON renewed.id = given.id AND renewed.attempt = given.attempt
+WHERE renewed.id IS NULL OR renewed.told
+
+-- name: insert_measurement
+-- What a successful build used; a repeated report changes nothing.
+INSERT INTO build_measurement (task_id, source_name, architecture, wall_s, cpu_s, memory_peak_bytes, disk_bytes)
+SELECT $1, build.source_name, $3, $4, $5, $6, $7 FROM build WHERE build.id = $2
+ON CONFLICT DO NOTHING
+
+-- name: measurements
+-- What the last $3 successful builds of a source package for an architecture used, newest first.
+SELECT wall_s, cpu_s, memory_peak_bytes, disk_bytes FROM build_measurement
+WHERE source_name = $1 AND architecture = $2 ORDER BY task_id DESC LIMIT $3
+
+-- name: largest_host
+-- The most memory and disk that one host of an architecture has; nulls if there is no host.
+SELECT max(memory_bytes) AS memory_bytes, max(disk_bytes) AS disk_bytes FROM host
+WHERE $1 = ANY(architectures) AND state <> 'disabled'
+
+-- name: environments_wanted
+-- Which bases builds will want: those of up to 1,000 tasks that wait.
+SELECT DISTINCT payload ->> 'suite' AS suite, architecture, payload -> 'components' AS components, required_tags
+FROM (
+  SELECT task.payload, task.architecture, r.required_tags
+  FROM task JOIN requirement r ON r.id = task.requirement_id
+  WHERE task.state IN ('free', 'blocked') AND task.kind <> 'noop' LIMIT 1000
+) AS waiting
 
 -- name: extend_all_leases
 -- After an outage of ours, hosts get the time of a few heartbeats to be heard before their leases count as expired.
