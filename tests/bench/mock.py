@@ -21,6 +21,7 @@ from tests.bench.figures import Figure, publish
 from tests.bench.mock_buildroots import Host, cold_base_s, in_a_row, ready, side_by_side
 from tests.bench.peers.bare_chroot import BareChroot
 from tests.bench.peers.sbuild import Sbuild
+from tests.bench.python_source import NAME, make_python_source
 
 from deb_mock.host_apt import host_codename, proxies_of
 from deb_mock.model import BuildRequest, CacheKind
@@ -54,7 +55,7 @@ class Size:
 
 
 _HELLO = Subject("hello", "small", 1.10, 3)
-_PYTHON = Subject("python-colorama", "arch-all Python", None, 3)
+_PYTHON = Subject(NAME, "arch-all Python", None, 3)
 FULL = Size((_HELLO, Subject("libzstd", "mid-size C", 1.03, 2), _PYTHON), 20, 200, (1, 2, 4))
 QUICK = Size((Subject("hello", "small", 1.10, 1),), 10, 50, (1, 2))
 
@@ -115,8 +116,7 @@ async def run(work: Path, size: Size) -> list[Figure]:
     await sbuild.prepare(())
     first = None
     for subject in size.subjects:
-        cached = await ours.source(subject.source, cache / "sources" / f"{subject.source}-{suite}")
-        dsc = Path(shutil.copytree(cached.parent, work / f"source-{subject.source}")) / cached.name
+        dsc = await source_of(subject, ours, cache / "sources" / f"{subject.source}-{suite}", work)
         first = first or dsc
         found += await builds(subject, dsc, ours, BareChroot(work / "bare", chroot, jobs), sbuild)
         await asyncio.to_thread(shutil.rmtree, work / "bare")
@@ -130,6 +130,16 @@ async def run(work: Path, size: Size) -> list[Figure]:
         lambda name: ours.run_build(first, name, "hit"), size.side_by_side, size.subjects[0].source
     )
     return found
+
+
+async def source_of(subject: Subject, ours: MockBuilds, cached: Path, work: Path) -> Path:
+    """Its .dsc in a directory that every user may read: made here, or fetched once."""
+    directory = work / f"source-{subject.source}"
+    if subject.source == NAME:
+        directory.mkdir()
+        return make_python_source(directory)
+    dsc = await ours.source(subject.source, cached)
+    return Path(shutil.copytree(dsc.parent, directory)) / dsc.name
 
 
 async def builds(subject: Subject, dsc: Path, ours: MockBuilds, bare: BareChroot, sbuild: Sbuild) -> list[Figure]:

@@ -71,8 +71,9 @@ async def test_scrub_removes_what_it_is_asked_to_and_a_full_disk_what_was_not_us
     config, base = own
     other_suite = await shown(deb_mock("scrub", "all", "--suite", "no-such-suite", "--json"))
     assert other_suite == {"removed": []}
+    (config.bases_dir / f"{base.name}.use").touch()
     full = Engine(replace(config, free_space_floor_bytes=1 << 62))
-    assert await full.collect_garbage() == [], "a base that was just made is not taken from under a build"
+    assert await full.collect_garbage() == [], "a base that was just asked for is not taken from under a build"
     old = Engine(replace(config, unused_max_age_s=0))
     (removed,) = await old.collect_garbage()
     assert (removed.kind, removed.name) == ("base", base.name)
