@@ -101,6 +101,7 @@ class Buildroots:
             binds=tuple(file_repositories(repositories)),
             hostname="buildroot",
             limits=narrowed(self._config.limits, limits),
+            backend=self._config.backend,
             filtering=self._config.filtering,
             nested_namespaces=self._config.nested_namespaces,
         )

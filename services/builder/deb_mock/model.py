@@ -8,7 +8,7 @@ from typing import Literal
 
 from deb_mock.installed import ExactVersion, InstalledPackage
 from deborch_shared.ids import Sha256
-from deborch_shared.sandbox.spec import Bind, Filtering, IdRange, Limits
+from deborch_shared.sandbox.spec import Backend, Bind, Filtering, IdRange, Limits
 from deborch_shared.sandbox.usage import ResourceUse
 
 LogSink = Callable[[bytes], None]
@@ -175,6 +175,8 @@ class EngineConfig:
     """Of each buildroot; None: by the machine's size, for one build at a time."""
     network_allowed: bool = False
     """Whether builds that ask for the network get it."""
+    backend: Backend = Backend.NAMESPACES
+    """Who isolates the commands of buildroots."""
     filtering: Filtering = Filtering.REQUIRED
     """Of system calls, by seccomp."""
     nested_namespaces: bool = False

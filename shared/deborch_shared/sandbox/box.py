@@ -12,7 +12,7 @@ from typing import Any
 
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, follow, readable
-from deborch_shared.sandbox import seccomp
+from deborch_shared.sandbox import backends, seccomp
 from deborch_shared.sandbox.cgroups.group import ControlGroup
 from deborch_shared.sandbox.cgroups.hierarchies import find
 from deborch_shared.sandbox.keeper_link import KeeperLink
@@ -199,6 +199,7 @@ class Sandbox:
         Raises:
             DeborchError: what `run` raises if it could not be started.
         """
+        backends.check_terminal(self._spec)
         request = {**_request(argv, uid, cwd, env, network), "terminal": terminal.size()}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours:
@@ -241,6 +242,7 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
     Raises:
         DeborchError: SANDBOX_FAILED, or ALREADY_EXISTS if a sandbox of that name is in use.
     """
+    backends.check(spec)
     calls = seccomp.for_spec(spec)
     message = {
         **spec.to_message(),

@@ -79,6 +79,16 @@ class Filtering(StrEnum):
     OFF = "off"
 
 
+class Backend(StrEnum):
+    """Who isolates the commands of a sandbox; see `backends`."""
+
+    NAMESPACES = "namespaces"
+    BWRAP = "bwrap"
+    NSPAWN = "nspawn"
+    QEMU = "qemu"
+    """Known, and refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """One sandbox. All paths are absolute and free of the characters that overlayfs gives a meaning to."""
@@ -101,6 +111,7 @@ class SandboxSpec:
     binds: tuple[Bind, ...] = ()
     hostname: str = "sandbox"
     limits: Limits = Limits()
+    backend: Backend = Backend.NAMESPACES
     filtering: Filtering = Filtering.REQUIRED
     nested_namespaces: bool = False
     """Programs inside may make user namespaces, and mount in them. More of the kernel is then within their reach."""
@@ -128,6 +139,7 @@ class SandboxSpec:
                 {"source": str(bind.source), "target": bind.target, "read_only": bind.read_only} for bind in self.binds
             ],
             "hostname": self.hostname,
+            "backend": self.backend.value,
         }
 
 

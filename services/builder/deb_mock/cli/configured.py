@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typer._click.core import Parameter
 
 _CURRENT: ContextVar[Configuration] = ContextVar("configuration")
-_GIVEN = {"suite": "suite", "arch": "architecture", "mirror": "mirror"}
+_GIVEN = {"suite": "suite", "arch": "architecture", "mirror": "mirror", "backend": "backend"}
 """Options that choose templates or the archive, and the key of each."""
 
 
@@ -61,6 +61,9 @@ def _options(
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help="One setting, above all files.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who isolates commands: namespaces, bwrap or nspawn.")
     ] = None,
 ) -> None:
     """What each configured command has; read before its own options, so no command sees them."""

@@ -27,6 +27,7 @@ def engine_config(settings: Settings, proxies: Mapping[str, str]) -> EngineConfi
         tmpfs_bytes=tmpfs_bytes,
         scratch=scratch,
         ids=IdRange(settings.ids.first) if isinstance(settings.ids, Ids) else None,
+        backend=settings.backend,
         base_check_interval_s=settings.cache.check_interval,
         base_max_age_s=settings.cache.rebuild_after,
         keep_generations=settings.cache.generations,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from deb_mock.configuration.quantities import Duration, Size
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.model import DEFAULT_KEYRING, Bootstrap, SignaturePolicy
-from deborch_shared.sandbox.spec import Filtering
+from deborch_shared.sandbox.spec import Backend, Filtering
 
 _DAY_S = 86_400.0
 
@@ -154,6 +154,9 @@ class Settings(Section):
     )
     ids: Annotated[Literal["off"] | Ids, BeforeValidator(_off)] = Field(
         Ids(), description="Ids of the host for buildroots; off: no user namespace."
+    )
+    backend: Backend = Field(
+        Backend.NAMESPACES, description="Who isolates: namespaces (own), bwrap (bubblewrap) or nspawn (systemd-nspawn)."
     )
     network: Network = Network()
     binds: tuple[Annotated[BindRule, BeforeValidator(_path_alone)], ...] = Field(

@@ -27,6 +27,7 @@ WITH_PRIVILEGES: tuple[Check, ...] = (
     filesystems.mapped_ids,
     filesystems.memory,
     sandboxes.sandbox,
+    sandboxes.backends,
 )
 """These would only tell again that there is no root."""
 

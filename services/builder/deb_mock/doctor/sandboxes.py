@@ -6,9 +6,10 @@ from pathlib import Path
 
 from deb_mock.doctor.finding import Finding, Status, Subject, scratch_directory
 from deborch_shared.errors import DeborchError
+from deborch_shared.sandbox.backends import problem
 from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
-from deborch_shared.sandbox.spec import Bind, Lower, SandboxSpec
+from deborch_shared.sandbox.spec import Backend, Bind, Lower, SandboxSpec
 
 _LOOK = (
     "test $$ -lt 4 || exit 11; "
@@ -28,17 +29,46 @@ _SEEN = {
 
 def sandbox(subject: Subject) -> Finding:
     """Open one, look around in it as a build could, and leave it."""
+    chosen = subject.config.backend
+    try:
+        opened_ms, whole_ms = _try(subject, chosen)
+    except DeborchError as error:
+        return Finding("sandbox", Status.PROBLEM, f"by {chosen}: {_said(error)}", error.hint)
+    found = f"works by {chosen}: opened in {opened_ms:.0f} ms, with a command in {whole_ms:.0f} ms"
+    return Finding("sandbox", Status.OK, found)
+
+
+def backends(subject: Subject) -> Finding:
+    """The same by each backend, and which is chosen."""
+    chosen = subject.config.backend
+    others = [one for one in (Backend.NAMESPACES, Backend.BWRAP, Backend.NSPAWN) if one is not chosen]
+    why = "the default" if chosen is Backend.NAMESPACES else "a setting"
+    found = [f"{chosen} is chosen: {why}", *(f"{one} {_outcome(subject, one)}" for one in others)]
+    return Finding("backends", Status.OK, "; ".join(found))
+
+
+def _outcome(subject: Subject, backend: Backend) -> str:
+    missing = problem(backend)
+    if missing is not None:
+        return f"cannot be used: {missing.message} ({missing.hint})"
+    try:
+        _, whole_ms = _try(subject, backend)
+    except DeborchError as error:
+        return f"does not work: {_said(error)}"
+    return f"works, in {whole_ms:.0f} ms"
+
+
+def _said(error: DeborchError) -> str:
+    code = error.fields.get("returncode")
+    return f"a build would see {_SEEN[code]}" if code in _SEEN else error.message
+
+
+def _try(subject: Subject, backend: Backend) -> tuple[float, float]:
     with scratch_directory(subject.config.state_dir) as place:
-        try:
-            opened_ms, whole_ms = asyncio.run(_use(place, subject))
-        except DeborchError as error:
-            code = error.fields.get("returncode")
-            what = f"a build would see {_SEEN[code]}" if code in _SEEN else error.message
-            return Finding("sandbox", Status.PROBLEM, what, error.hint or "the findings above say what is missing")
-    return Finding("sandbox", Status.OK, f"works: opened in {opened_ms:.0f} ms, with a command in {whole_ms:.0f} ms")
+        return asyncio.run(_use(place, subject, backend))
 
 
-async def _use(place: Path, subject: Subject) -> tuple[float, float]:
+async def _use(place: Path, subject: Subject, backend: Backend) -> tuple[float, float]:
     lower = place / "lower"
     lower.mkdir()
     for name in ("bin", "lib", "lib64"):
@@ -49,6 +79,8 @@ async def _use(place: Path, subject: Subject) -> tuple[float, float]:
         scratch_bytes=1 << 20 if subject.config.tmpfs_bytes and in_initial_user_namespace() else None,
         binds=(Bind(Path("/usr"), "/usr"),),
         hostname="doctor",
+        backend=backend,
+        filtering=subject.config.filtering,
     )
     started_s = time.monotonic()
     async with open_sandbox(spec) as opened:

@@ -26,7 +26,7 @@ from deborch_shared.sandbox.inside.root import Root
 
 _CAP_CHOWN, _CAP_DAC_OVERRIDE, _CAP_FOWNER, _CAP_FSETID, _CAP_KILL, _CAP_SETGID, _CAP_SETUID = 0, 1, 3, 4, 5, 6, 7
 _CAP_SETPCAP, _CAP_NET_BIND_SERVICE, _CAP_SYS_CHROOT, _CAP_AUDIT_WRITE, _CAP_SETFCAP = 8, 10, 18, 29, 31
-_ROOT_KEEPS = frozenset(
+ROOT_KEEPS = frozenset(
     {
         _CAP_CHOWN,
         _CAP_DAC_OVERRIDE,
@@ -49,12 +49,12 @@ _TIOCSPTLCK, _TIOCGPTPEER = 0x4004_5431, 0x5441
 """asm-generic/ioctls.h: unlock a pseudo-terminal; open its other end without a path."""
 _OOM_SCORE = "/proc/self/oom_score_adj"
 _SPARED = "-1000"
-_SETUP_FAILED = 125
+SETUP_FAILED = 125
 _EXEC_FAILED = 127
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """What the three processes pass down."""
 
     root: Root
@@ -66,12 +66,17 @@ class _Job:
 
 
 def start(
-    root: Root, request: dict[str, Any], user_namespace: int | None, output: int, stdin: int | None
+    root: Root,
+    request: dict[str, Any],
+    user_namespace: int | None,
+    output: int,
+    stdin: int | None,
+    by: "Callable[[Job, int], NoReturn] | None" = None,
 ) -> tuple[int, int]:
     """Start the command of `request`, its output into the descriptor `output`, its input from `stdin` or nothing.
 
     With "terminal" in the request, `output` is a Unix socket: a pseudo-terminal of the root's own is made, its
-    master is sent there, and the command runs on the other end.
+    master is sent there, and the command runs on the other end. `by`: what the guard does, if not `guard`.
 
     Returns:
         The pid of the guard, and a descriptor on which reports arrive as JSON lines: {"init": pid}, then either
@@ -79,12 +84,12 @@ def start(
     """
     report_read, report_write = os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
-    job = _Job(root, request, user_namespace, output, report_write, stdin)
-    guard = os.fork()
-    if guard == 0:
-        _in_child(job, lambda: _guard(job, keeper))
+    job = Job(root, request, user_namespace, output, report_write, stdin)
+    child = os.fork()
+    if child == 0:
+        in_child(job, lambda: (by or guard)(job, keeper))
     os.close(report_write)
-    return guard, report_read
+    return child, report_read
 
 
 def spare_from_oom() -> None:
@@ -93,32 +98,35 @@ def spare_from_oom() -> None:
         target.write(_SPARED)
 
 
-def _oom_like_others() -> None:
+def oom_like_others() -> None:
+    """The end of `spare_from_oom`."""
     with contextlib.suppress(OSError), open(_OOM_SCORE, "w", encoding="ascii") as target:
         target.write("0")
 
 
-def _in_child(job: _Job, body: Callable[[], NoReturn]) -> NoReturn:
+def in_child(job: Job, body: Callable[[], NoReturn]) -> NoReturn:
     """Run `body` in a forked process, which must never return into the keeper's code."""
     try:
         body()
     except BaseException as error:
         with contextlib.suppress(OSError):
-            _report(job, error=f"{type(error).__name__}: {error}", missing=False)
+            report(job, error=f"{type(error).__name__}: {error}", missing=False)
     finally:
-        os._exit(_SETUP_FAILED)
+        os._exit(SETUP_FAILED)
 
 
-def _report(job: _Job, **message: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+def report(job: Job, **message: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    """One line to the keeper."""
     os.write(job.report, json.dumps(message).encode() + b"\n")
 
 
-def _guard(job: _Job, keeper: int) -> NoReturn:
+def guard(job: Job, keeper: int) -> NoReturn:
+    """Make the namespaces, and wait for the end of init."""
     syscalls.die_with_parent()
     if os.getppid() != keeper:
-        os._exit(_SETUP_FAILED)
-    _close_all_but(job.output, job.report, job.user_namespace, job.stdin)
-    _oom_like_others()
+        os._exit(SETUP_FAILED)
+    close_all_but(job.output, job.report, job.user_namespace, job.stdin)
+    oom_like_others()
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
     flags |= syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     if not job.request["network"]:
@@ -128,15 +136,15 @@ def _guard(job: _Job, keeper: int) -> NoReturn:
     init = os.fork()
     if init == 0:
         os.close(alive_write)
-        _in_child(job, lambda: _init(job, alive_read))
-    _report(job, init=init)
+        in_child(job, lambda: _init(job, alive_read))
+    report(job, init=init)
     os.close(job.report)
     os.close(job.output)
     os.waitpid(init, 0)
     os._exit(0)
 
 
-def _close_all_but(*kept: int | None) -> None:
+def close_all_but(*kept: int | None) -> None:
     """Close every descriptor above 2 that is not in `kept`."""
     first = 3
     for descriptor in sorted(number for number in kept if number is not None and number > 2):
@@ -145,7 +153,7 @@ def _close_all_but(*kept: int | None) -> None:
     os.closerange(first, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def _init(job: _Job, guard_is_alive: int) -> NoReturn:
+def _init(job: Job, guard_is_alive: int) -> NoReturn:
     syscalls.die_with_parent()
     syscalls.set_hostname(job.request["hostname"])
     if not job.request["network"]:
@@ -161,20 +169,20 @@ def _init(job: _Job, guard_is_alive: int) -> NoReturn:
     else:
         os.setgroups([])
     _filter_calls(job.request["filter"], required=job.request["filter_required"])
-    syscalls.keep_capabilities(_ROOT_KEEPS)
+    syscalls.keep_capabilities(ROOT_KEEPS)
     syscalls.close_to_others()
     syscalls.die_with_parent()
     if select.select([guard_is_alive], [], [], 0)[0]:
-        os._exit(_SETUP_FAILED)
+        os._exit(SETUP_FAILED)
     program = os.fork()
     if program == 0:
         os.close(guard_is_alive)
-        _in_child(job, lambda: _program(job))
+        in_child(job, lambda: _program(job))
     silence = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2, job.output, job.stdin):
         if descriptor is not None:
             os.dup2(silence, descriptor)
-    _reap_until(program, job)
+    reap_until(program, job)
 
 
 def _filter_calls(program: bytes | None, *, required: bool) -> None:
@@ -192,17 +200,17 @@ def _import_nothing_more() -> None:
     sys.meta_path.clear()
 
 
-def _reap_until(program: int, job: _Job) -> NoReturn:
+def reap_until(program: int, job: Job) -> NoReturn:
     """Collect orphans until the program ends, report how it did, and end; the kernel ends what is left."""
     while True:
         pid, status = os.wait()
         if pid == program:
             with contextlib.suppress(OSError):
-                _report(job, returncode=os.waitstatus_to_exitcode(status))
+                report(job, returncode=os.waitstatus_to_exitcode(status))
             os._exit(0)
 
 
-def _program(job: _Job) -> NoReturn:
+def _program(job: Job) -> NoReturn:
     os.setsid()
     uid = int(job.request["uid"])
     if job.request.get("terminal"):
@@ -213,18 +221,18 @@ def _program(job: _Job) -> NoReturn:
         os.dup2(job.output, 2)
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit_processes()
+    limit_processes()
     if uid:
         syscalls.keep_capabilities(frozenset({_CAP_SETGID, _CAP_SETUID}))
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
         syscalls.no_new_privileges()
     os.chdir(job.request["cwd"])
-    _close_all_but(job.report)
+    close_all_but(job.report)
     _execute(job)
 
 
-def _take_terminal(job: _Job, uid: int) -> None:
+def _take_terminal(job: Job, uid: int) -> None:
     """Make a pseudo-terminal of this root, send its master out, and have the other end as controlling terminal."""
     master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
@@ -240,16 +248,17 @@ def _take_terminal(job: _Job, uid: int) -> None:
         os.dup2(terminal, descriptor)
 
 
-def _limit_processes() -> None:
+def limit_processes() -> None:
+    """Bound those of one user."""
     _, most = resource.getrlimit(resource.RLIMIT_NPROC)
     limit = _MAX_PROCESSES if most == resource.RLIM_INFINITY else min(most, _MAX_PROCESSES)
     resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
 
 
-def _execute(job: _Job) -> NoReturn:
+def _execute(job: Job) -> NoReturn:
     argv: list[str] = job.request["argv"]
     try:
         os.execvpe(argv[0], argv, job.request["env"])
     except OSError as error:
-        _report(job, error=f"{argv[0]}: {error.strerror}", missing=True)
+        report(job, error=f"{argv[0]}: {error.strerror}", missing=True)
         os._exit(_EXEC_FAILED)

@@ -22,7 +22,7 @@ import socket
 import sys
 from typing import Any
 
-from deborch_shared.sandbox.inside import command, syscalls
+from deborch_shared.sandbox.inside import by_program, command, syscalls
 from deborch_shared.sandbox.inside.id_map import make_user_namespace
 from deborch_shared.sandbox.inside.root import Root
 
@@ -88,7 +88,10 @@ class Keeper:
             "hostname": str(spec["hostname"]),
             "filter": calls,
             "filter_required": spec["filter_required"],
+            "backend": spec["backend"],
+            "ids": f"{spec['first_id']}:{spec['id_count']}" if spec["first_id"] is not None else None,
         }
+        self._by = None if spec["backend"] == "namespaces" else by_program.guard
         self._user_namespace = (
             make_user_namespace(spec["first_id"], spec["id_count"]) if spec["first_id"] is not None else None
         )
@@ -131,7 +134,7 @@ class Keeper:
             return True
         request = {**message, **self._given}
         output, stdin = descriptors[0], descriptors[1] if len(descriptors) > 1 else None
-        guard, reports = command.start(self._root, request, self._user_namespace, output, stdin)
+        guard, reports = command.start(self._root, request, self._user_namespace, output, stdin, self._by)
         for descriptor in descriptors:
             os.close(descriptor)
         self._commands[reports] = _Command(message["run"], guard, reports)

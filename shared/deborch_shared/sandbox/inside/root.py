@@ -17,7 +17,7 @@ _DEVICE_LINKS = (
     ("ptmx", "pts/ptmx"),
 )
 _READ_ONLY_PROC = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/sysrq-trigger")
-_HIDDEN_PROC = (
+HIDDEN_PROC = (
     "/proc/kcore",
     "/proc/keys",
     "/proc/timer_list",
@@ -154,11 +154,26 @@ class Root:
         self._mount_sys(with_network=network_files)
         self._mount_dev()
         if network_files:
-            for name in ("/etc/resolv.conf", "/etc/hosts"):
-                if os.path.exists(name):
-                    self._bind({"source": os.path.realpath(name), "target": name, "read_only": True})
+            self._show_network_files()
         os.chdir(self.path)
         syscalls.pivot_root_here()
+
+    def show_at(self, place: str, *, network_files: bool) -> None:
+        """In a mount namespace of its own: have the root at `place`, where users other than root may look for it.
+
+        /sys is there already, without the network of the host; /proc and /dev are left to who isolates the command.
+        """
+        target = self._directory_inside("/sys")
+        flags = MS_RDONLY | _LOCKED_DOWN
+        syscalls.in_new_network(lambda: syscalls.mount("sysfs", target, "sysfs", flags))
+        if network_files:
+            self._show_network_files()
+        syscalls.bind(self.path, place, recursive=True)
+
+    def _show_network_files(self) -> None:
+        for name in ("/etc/resolv.conf", "/etc/hosts"):
+            if os.path.exists(name):
+                self._bind({"source": os.path.realpath(name), "target": name, "read_only": True})
 
     def _mount_proc(self) -> None:
         syscalls.mount("proc", self._directory_inside("/proc"), "proc", _LOCKED_DOWN)
@@ -167,7 +182,7 @@ class Root:
             if os.path.exists(path):
                 syscalls.bind(path, path, recursive=True)
                 syscalls.remount_bind(path, MS_RDONLY | _LOCKED_DOWN)
-        for name in _HIDDEN_PROC:
+        for name in HIDDEN_PROC:
             if os.path.exists(self.path + name):
                 syscalls.bind("/dev/null", self.path + name)
 
