@@ -1,15 +1,18 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.unit.cli.cli_examples import AT, make_build, make_task
 
+from deborch_cli.commands.build import _sheet as sheet_of_build
 from deborch_cli.commands.build import task_with_log
 from deborch_cli.commands.following import exit_code_of_build
+from deborch_cli.commands.task import _sheet as sheet_of_task
 from deborch_cli.exit_codes import ExitCode
 from deborch_cli.output import State
 from deborch_cli.watching.changes import build_changes
 from deborch_cli.watching.views import task_table, took
 from deborch_cli.watching.watch import waits_for_dependencies
+from deborch_shared.contract.builds import BuildEstimate, Task, TaskProgress
 from deborch_shared.contract.states import BlockedReason, BuildState, TaskKind, TaskState
 from deborch_shared.errors import DeborchError
 
@@ -93,3 +96,32 @@ def test_the_log_of_a_build_is_that_of_the_package_task_that_began_last():
 def test_a_build_has_no_log_for_an_architecture_that_it_is_not_built_for():
     with pytest.raises(DeborchError, match="build 1 has no task for riscv64"):
         task_with_log(make_build(make_task()), "riscv64")
+
+
+def test_what_a_running_task_uses_is_beside_it_and_gone_when_it_is_over():
+    used = TaskProgress(stage_s=80.0, cpu_s=64.7, memory_bytes=512 << 20, log_bytes=1234)
+    running = make_task(state=TaskState.RUNNING, stage="build", progress=used)
+    (row,) = task_table([running]).rows
+    assert row[-1] == "1 min 20 s in it, 512 MiB, 65 s cpu, log 1.2 KiB"
+    (row,) = task_table([running.model_copy(update={"state": TaskState.COMPLETED})]).rows
+    assert row[-1] == ""
+
+
+def test_what_earlier_builds_used_is_shown_with_a_build():
+    known = BuildEstimate(
+        architecture="amd64", builds=3, wall_s=60.0, cpu_s=42.0, memory_peak_bytes=None, disk_bytes=1 << 30
+    )
+    shown = sheet_of_build(make_build(make_task(), estimates=[known])).plain()
+    assert "By earlier builds:" in shown
+    assert shown.splitlines()[-1].split() == ["amd64", "60.0", "42.0", "-", str(1 << 30), "3"]
+
+
+def test_the_expected_end_of_a_task_says_when_it_is_late():
+    soon, late = datetime.now(UTC) + timedelta(seconds=90.5), datetime.now(UTC) - timedelta(seconds=60.5)
+    facts = {
+        "priority": 0, "max_attempts": 3, "required_tags": (), "cpu": 1, "memory_bytes": 0, "disk_bytes": 0,
+        "missing": (), "lease_until": None, "attempts": [], "expected_s": 120.0,
+    }  # fmt: skip
+    running = make_task(state=TaskState.RUNNING).model_dump() | facts
+    assert "in 1 min 30 s" in sheet_of_task(Task(**running, expected_end_at=soon)).plain()
+    assert "it takes longer than usual" in sheet_of_task(Task(**running, expected_end_at=late)).plain()
