@@ -56,7 +56,7 @@ from deb_mock.source_making import SourceMaker
 from deb_mock.steps import Steps
 from deb_mock.tool_runs import ToolRequest, ToolResult, ToolRuns
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.sandbox import record
+from deborch_shared.sandbox import backends, record
 from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.sources import SourceDescription
 
@@ -113,6 +113,7 @@ class Engine:
         """
         require_root()
         with _plain_failures():
+            backends.check(self._config.backend)
             self._close_caches()
             base = await self._bases.ensure(suite, architecture, on_log, components=components, check=check)
             await self._buildroots.probe(base, on_log)

@@ -34,13 +34,13 @@ def problem(backend: Backend, *, unprivileged: bool | None = None, path: str | N
     return None
 
 
-def check(spec: SandboxSpec) -> None:
-    """Refuse what the backend of `spec` cannot do here.
+def check(backend: Backend) -> None:
+    """Refuse a backend that cannot be used here.
 
     Raises:
         DeborchError: SANDBOX_FAILED
     """
-    found = problem(spec.backend)
+    found = problem(backend)
     if found is not None:
         raise found
 

@@ -242,7 +242,7 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
     Raises:
         DeborchError: SANDBOX_FAILED, or ALREADY_EXISTS if a sandbox of that name is in use.
     """
-    backends.check(spec)
+    backends.check(spec.backend)
     calls = seccomp.for_spec(spec)
     message = {
         **spec.to_message(),

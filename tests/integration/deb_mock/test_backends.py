@@ -10,6 +10,7 @@ import pytest
 from tests.integration.deb_mock.conftest import native_architecture, what_is_left
 
 from deb_mock.engine import Engine
+from deb_mock.failures import exit_code
 from deb_mock.host_apt import host_codename
 from deb_mock.model import CommandRequest
 from deborch_shared.errors import DeborchError
@@ -94,3 +95,12 @@ async def test_a_cancelled_build_is_gone_with_every_backend(engine, request_for,
     await asyncio.gather(building, return_exceptions=True)
     assert what_is_left(config.state_dir) == []
     assert list(config.sandboxes_dir.iterdir()) == []
+
+
+async def test_a_backend_that_cannot_be_used_is_refused_before_anything_is_made(config, tmp_path, log):
+    engine = Engine(replace(config, backend=Backend.QEMU, cache_dir=tmp_path / "cache"))
+    command = CommandRequest("refused", ("true",), host_codename(), native_architecture())
+    with pytest.raises(DeborchError, match="not offered") as caught:
+        await engine.run_command(command, on_output=log.extend, on_log=log.extend)
+    assert exit_code(caught.value) == 6
+    assert log == b""

@@ -7,6 +7,8 @@ import pytest
 from tests.integration.deb_mock.plain_user import CACHE, FIRST_SUBID, HOME, UID, as_user, processes_of_user
 
 from deborch_shared import process
+from deborch_shared.sandbox.backends import problem
+from deborch_shared.sandbox.spec import Backend
 
 ISOLATED = """\
 test "$(id -u)" = 59000
@@ -53,12 +55,16 @@ async def test_a_user_with_subordinate_ids_builds_a_package_isolated_and_leaves_
     assert FIRST_SUBID < (base / "etc/shadow").stat().st_gid < FIRST_SUBID + 65_536
 
 
-async def test_root_inside_has_the_network_for_apt_but_may_not_mount_or_trace_the_host(run):
+@pytest.mark.parametrize("backend", [Backend.NAMESPACES, Backend.BWRAP])
+async def test_root_inside_has_the_network_for_apt_but_may_not_mount_or_make_devices(run, backend):
+    missing = problem(backend, unprivileged=True)
+    if missing is not None:
+        pytest.skip(f"{missing.message}: {missing.hint}")
     script = (
         "apt-get -q update >/dev/null && test -d /sys/class/net && "
         "! mount -t tmpfs mine /mnt 2>/dev/null && ! hostname mine 2>/dev/null && ! mknod /tmp/sda b 8 0 2>/dev/null"
     )
-    code, said = await run("exec", "--network", "--", "sh", "-c", script)
+    code, said = await run("exec", "--network", "--backend", backend, "--", "sh", "-c", script)
     assert code == 0, said
 
 
