@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -204,9 +205,27 @@ def digest_of(content: object) -> str:
 
 
 def _discard(layer: Path, name: str) -> None:
-    """Remove a path of a finished layer; a device among it stands for "removed from the base"."""
-    path = layer / name
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a path of a finished layer; a device among it stands for "removed from the base".
+
+    What installing left is foreign: a directory on the way may be a link to one of the host, which is not followed.
+    """
+    *parents, last = name.split("/")
+    with ExitStack() as stack:
+        try:
+            directory_fd = _open_directory(str(layer), None, stack)
+            for parent in parents:
+                directory_fd = _open_directory(parent, directory_fd, stack)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(last, dir_fd=directory_fd, follow_symlinks=False).st_mode):
+                shutil.rmtree(last, dir_fd=directory_fd)
+            else:
+                os.unlink(last, dir_fd=directory_fd)
+
+
+def _open_directory(name: str, parent_fd: int | None, stack: ExitStack) -> int:
+    """Never through a link: with O_DIRECTORY one is NotADirectoryError."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+    stack.callback(os.close, descriptor)
+    return descriptor

@@ -106,6 +106,20 @@ def test_a_layer_keeps_nothing_of_apts_own_state(store):
     assert not (store.directory / "one" / "var/lib/apt").exists()
 
 
+@pytest.mark.parametrize(
+    ("link", "host", "below"),
+    [("var/log", "etc", "apt/sources.list"), ("var", "var-of-host", "lib/apt/lists"), ("build", "home", "file")],
+)
+def test_links_in_a_layer_lead_to_no_directory_of_the_host(store, tmp_path_factory, link, host, below):
+    outside = tmp_path_factory.mktemp("host") / host
+    (outside / below).parent.mkdir(parents=True)
+    (outside / below).write_text("of the host")
+    (store.directory / "one" / link).parent.mkdir(parents=True)
+    (store.directory / "one" / link).symlink_to(outside)
+    store.complete("one", [A], [])
+    assert (outside / below).read_text() == "of the host"
+
+
 def test_removing_packages_of_the_base_makes_another_layer():
     assert Answer((A,), ()).layer != Answer((A,), ("gone",)).layer
     assert Answer((), ()).layer == ""
