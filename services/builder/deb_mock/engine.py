@@ -4,22 +4,22 @@ This is the whole port for the builder daemon and for the command line.
 """
 
 import asyncio
-import errno
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from deb_mock import build_ending, build_plan, fetch, limits, profiles, sessions, surroundings
+from deb_mock import build_ending, build_plan, fetch, limits, sessions, surroundings
 from deb_mock.apt_output import APT_ENVIRONMENT
 from deb_mock.base import BaseStore
+from deb_mock.build_pipeline import BuildPipeline
 from deb_mock.buildroot import Buildroots, check_name
-from deb_mock.check_rooms import Rooms
-from deb_mock.dependencies import Dependencies, DependencyResolver
+from deb_mock.dependencies import DependencyResolver
 from deb_mock.explanation import Explainer, Explanation
-from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.failures import FailureClass, failure
 from deb_mock.garbage import GarbageCollector, Removed
+from deb_mock.guards import plain_failures, time_limit
 from deb_mock.inventory import Inventory, take_inventory
 from deb_mock.model import (
     MAIN_ONLY,
@@ -36,26 +36,21 @@ from deb_mock.model import (
     Recovered,
     SampleSink,
     SessionRequest,
-    SignaturePolicy,
-    Stage,
     StageSink,
     TreeRequest,
 )
 from deb_mock.named_buildroots import NamedBuildroots
-from deb_mock.package_build import PackageBuilds
 from deb_mock.package_layers import PackageLayers
-from deb_mock.plugins import checks as verdicts
-from deb_mock.plugins.manager import BuildHooks, Plugins
+from deb_mock.plugins.manager import Plugins
 from deb_mock.privileges import require_root
 from deb_mock.report import BuildReport
 from deb_mock.repositories import add_repository, check_repository, file_repositories
 from deb_mock.results import ResultDirectory
 from deb_mock.sessions import BuildrootSession
-from deb_mock.source import SourcePackage
 from deb_mock.source_making import SourceMaker
 from deb_mock.steps import Steps
 from deb_mock.tool_runs import ToolRequest, ToolResult, ToolRuns
-from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox import backends, record
 from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.sources import SourceDescription
@@ -72,7 +67,15 @@ class Engine:
         self._garbage = GarbageCollector(config, self._bases)
         self._dependencies = DependencyResolver(config, self._buildroots)
         self._packages = PackageLayers(config, self._buildroots)
-        self._builds = PackageBuilds(self._buildroots, config.orig_signature)
+        self._pipeline = BuildPipeline(
+            config,
+            ensure_base=self.ensure_base,
+            buildroots=self._buildroots,
+            bases=self._bases,
+            garbage=self._garbage,
+            dependencies=self._dependencies,
+            packages=self._packages,
+        )
         self._tools = ToolRuns(self._buildroots, self._packages)
         self._sources = fetch.SourceFetcher(config, self._buildroots)
         self._explainer = Explainer(config, self._buildroots)
@@ -83,7 +86,7 @@ class Engine:
     async def recover(self) -> Recovered:
         """Remove what dead owners left: buildroots, half-made layers and bases. Can be repeated at any time."""
         require_root()
-        with _plain_failures():
+        with plain_failures():
             self._config.sandboxes_dir.mkdir(parents=True, exist_ok=True)
             self._close_caches()
             sandboxes = await record.recover(self._config.sandboxes_dir)
@@ -112,7 +115,7 @@ class Engine:
             DeborchError: with `failure_class` chroot-fault, fetch-fault or policy.
         """
         require_root()
-        with _plain_failures():
+        with plain_failures():
             backends.check(self._config.backend)
             self._close_caches()
             base = await self._bases.ensure(suite, architecture, on_log, components=components, check=check)
@@ -149,12 +152,12 @@ class Engine:
                 )
                 report = BuildReport(request)
                 async with build_ending.told(report, steps, log_path):
-                    with _plain_failures():
+                    with plain_failures():
                         async with (
-                            _time_limit(request.timeout_s),
+                            time_limit(request.timeout_s),
                             self._plugins.of_build(request, steps, log_path) as hooks,
                         ):
-                            hooks.result = result = await self._build(results, steps, log_path, report, hooks)
+                            hooks.result = result = await self._pipeline.build(results, steps, log_path, report, hooks)
                             if report.refusal is not None:
                                 raise report.refusal
         return result
@@ -168,7 +171,7 @@ class Engine:
         require_root()
         fetch.check(request)
         results = ResultDirectory(request.result_dir)
-        async with self._working(request.fetch_id, results, ()), _time_limit(request.timeout_s):
+        async with self._working(request.fetch_id, results, ()), time_limit(request.timeout_s):
             base = await self.ensure_base(
                 request.suite, request.architecture, components=request.components, on_log=on_log
             )
@@ -187,7 +190,7 @@ class Engine:
         for repository in request.extra_sources:
             check_repository(repository)
         results = ResultDirectory(request.result_dir)
-        async with self._working(request.request_id, results, ()), _time_limit(request.timeout_s):
+        async with self._working(request.request_id, results, ()), time_limit(request.timeout_s):
             base = await self.ensure_base(
                 request.suite, request.architecture, components=request.components, on_log=on_log
             )
@@ -206,8 +209,8 @@ class Engine:
         require_root()
         self._check(request)
         steps = Steps(on_log, None)
-        with _plain_failures():
-            async with self._known(), _time_limit(request.timeout_s):
+        with plain_failures():
+            async with self._known(), time_limit(request.timeout_s):
                 base = await self.ensure_base(
                     request.suite, request.architecture, components=request.components, on_log=on_log
                 )
@@ -234,8 +237,8 @@ class Engine:
         check_name(request.command_id)
         for repository in request.extra_sources:
             check_repository(repository)
-        with _plain_failures():
-            async with self._known(), _time_limit(request.timeout_s):
+        with plain_failures():
+            async with self._known(), time_limit(request.timeout_s):
                 base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
                 with self._bases.in_use(base):
                     spec = self._buildroots.spec(request.command_id, base, repositories=request.extra_sources)
@@ -266,7 +269,7 @@ class Engine:
             DeborchError: with `failure_class`; ALREADY_EXISTS
         """
         require_root()
-        with _plain_failures():
+        with plain_failures():
             async with self._known():
                 base = await self.ensure_base(
                     request.suite, request.architecture, components=request.components, on_log=on_log
@@ -284,7 +287,7 @@ class Engine:
         require_root()
         for repository in request.extra_sources:
             check_repository(repository)
-        with _plain_failures():
+        with plain_failures():
             async with self._known(), AsyncExitStack() as stack:
                 if request.name is None:
                     base = await self.ensure_base(
@@ -321,7 +324,7 @@ class Engine:
         on_log: LogSink,
     ) -> frozenset[str]:
         """Which binary packages of `names` the suite has."""
-        with _plain_failures():
+        with plain_failures():
             base = await self.ensure_base(suite, architecture, components=components, on_log=on_log)
             with self._bases.in_use(base):
                 return await self._packages.available(base, names, Steps(on_log, None))
@@ -366,13 +369,13 @@ class Engine:
     async def collect_garbage(self) -> list[Removed]:
         """Remove from the cache what is beyond the limits of the configuration and not in use."""
         require_root()
-        with _plain_failures():
+        with plain_failures():
             return await self._garbage.collect()
 
     async def scrub(self, kind: CacheKind, suite: str | None = None) -> list[Removed]:
         """Remove all of a kind that is not in use from the cache."""
         require_root()
-        with _plain_failures():
+        with plain_failures():
             return await self._garbage.scrub(kind, suite)
 
     def _check(self, request: BuildRequest) -> None:
@@ -394,7 +397,7 @@ class Engine:
     async def _working(self, name: str, results: ResultDirectory, files: tuple[Path, ...]) -> AsyncIterator[None]:
         """Around work that has results: owned on disk, with failures of our kind."""
         claim = f"{name}-result-{secrets.token_hex(4)}"
-        with _plain_failures():
+        with plain_failures():
             results.check_free()
             async with self._known(), record.owned(self._config.sandboxes_dir, claim, (results.unfinished, *files)):
                 results.create()
@@ -412,87 +415,6 @@ class Engine:
             if task is not None:
                 self._running.discard(task)
 
-    async def _build(
-        self, results: ResultDirectory, steps: Steps, log_path: Path, report: BuildReport, hooks: BuildHooks
-    ) -> BuildResult:
-        request = report.request
-        with steps.stage(Stage.SOURCE):
-            package = await self._read_source(request, steps)
-            report.took_source(package, steps)
-        with steps.stage(Stage.BASE):
-            await hooks.before(Stage.BASE, source=package.description)
-            base = await self.ensure_base(
-                request.suite, request.architecture, components=request.components, on_log=steps.log
-            )
-            report.took_base(base, steps)
-            report.request = request = await hooks.base_ready(base)
-        with ExitStack() as held:
-            held.enter_context(self._bases.in_use(base))
-            await self._garbage.collect_if_due(steps.log)
-            with steps.stage(Stage.DEPENDENCIES):
-                await hooks.before(Stage.DEPENDENCIES)
-                dependencies = await self._layers(base, package, steps, report, hooks)
-                report.layers, report.dependency_cache = dependencies.layers, dependencies.cache
-                held.enter_context(self._dependencies.in_use(dependencies))
-                await hooks.dependencies_ready()
-            artifacts = await self._builds.build(base, report.layers, package, results, steps, report, hooks=hooks)
-            collected = await hooks.collected(results, artifacts)
-            rooms = Rooms(self._dependencies, self._buildroots, base, package, request, steps, collected)
-            with steps.stage(Stage.CHECK) if hooks.has_checks else nullcontext():
-                report.checks = await hooks.checked(collected, rooms)
-        report.artifacts = collected.artifacts
-        report.refusal = verdicts.verdict(report.checks, results.final)
-        await hooks.log_closed(
-            collected, await asyncio.to_thread(build_ending.close_log, report, steps, log_path, results)
-        )
-        report.artifacts = collected.artifacts
-        await asyncio.to_thread(build_ending.publish, report, steps, results)
-        plan = build_plan.BuildPlan(request, package.description)
-        return BuildResult(
-            source=plan.source.name,
-            version=plan.version,
-            artifacts=tuple(report.artifacts),
-            stages=tuple(steps.times),
-            dependency_cache=report.dependency_cache,
-            checks=report.checks,
-            installed=report.installed,
-            missing_versions=report.missing_versions,
-            in_memory=report.in_memory,
-        )
-
-    async def _read_source(self, request: BuildRequest, steps: Steps) -> SourcePackage:
-        for name in profiles.unknown(request.profiles):
-            steps.say(f"warning: {name} is no registered build profile; is it spelled right?")
-        policy = self._config.dsc_signature
-
-        def warn(error: DeborchError) -> None:
-            steps.say(f"warning: {error.message}")
-
-        return await SourcePackage.read(
-            request.dsc,
-            directory=request.source_dir,
-            keyring=None if policy is SignaturePolicy.OFF else self._config.source_keyring,
-            on_bad_signature=warn if policy is SignaturePolicy.WARN else None,
-        )
-
-    async def _layers(
-        self, base: Base, package: SourcePackage, steps: Steps, report: BuildReport, hooks: BuildHooks
-    ) -> Dependencies:
-        """Everything that is installed above the base."""
-        request = report.request
-        if request.exact is not None:
-            found = await self._packages.exactly(base, request.exact, request.extra_sources, steps)
-            report.missing_versions = tuple(each.for_apt() for each in found.missing)
-            dependencies = Dependencies(found.layers, "miss")
-        else:
-            dependencies = await self._dependencies.provide(base, package, request, steps, hooks.apt)
-        steps.say(f"build dependencies: cache {dependencies.cache}")
-        if tools := surroundings.tools(request.surroundings):
-            with self._dependencies.in_use(dependencies):
-                above = await self._packages.with_tools(base, dependencies.layers, tools, steps)
-            dependencies = Dependencies(above.layers, dependencies.cache)
-        return dependencies
-
 
 def _both(first: Callable[[bytes], object], second: LogSink) -> LogSink:
     def write(chunk: bytes) -> None:
@@ -500,35 +422,3 @@ def _both(first: Callable[[bytes], object], second: LogSink) -> LogSink:
         second(chunk)
 
     return write
-
-
-@asynccontextmanager
-async def _time_limit(timeout_s: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout_s) as limit:
-            yield
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise failure(
-            FailureClass.TIMEOUT,
-            ErrorCode.PROCESS_TIMEOUT,
-            f"the build took longer than {timeout_s:g} s and was ended",
-            hint="the end of the log shows what it did last; raise the time limit if it needs more",
-        ) from error
-
-
-@contextmanager
-def _plain_failures() -> Iterator[None]:
-    """Errors of the system become ours: a full disk says so, and nothing is without a class."""
-    try:
-        with failures_are(FailureClass.CHROOT):
-            yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise failure(
-            FailureClass.CHROOT,
-            ErrorCode.DISK_FULL if full else ErrorCode.CHROOT_FAILED,
-            f"{error.filename or 'the builder'}: {error.strerror or error}",
-            hint="free space in the state, cache and result directories" if full else "see the message of the system",
-        ) from error

@@ -1,0 +1,42 @@
+"""What stands around every piece of the engine's work: a time limit, and errors of the system made ours."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from deb_mock.failures import FailureClass, failure, failures_are
+from deborch_shared.errors import ErrorCode
+
+
+@asynccontextmanager
+async def time_limit(timeout_s: float) -> AsyncIterator[None]:
+    """End what runs within after `timeout_s`, with a failure of class timeout."""
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise failure(
+            FailureClass.TIMEOUT,
+            ErrorCode.PROCESS_TIMEOUT,
+            f"the build took longer than {timeout_s:g} s and was ended",
+            hint="the end of the log shows what it did last; raise the time limit if it needs more",
+        ) from error
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """Errors of the system become ours: a full disk says so, and nothing is without a class."""
+    try:
+        with failures_are(FailureClass.CHROOT):
+            yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise failure(
+            FailureClass.CHROOT,
+            ErrorCode.DISK_FULL if full else ErrorCode.CHROOT_FAILED,
+            f"{error.filename or 'the builder'}: {error.strerror or error}",
+            hint="free space in the state, cache and result directories" if full else "see the message of the system",
+        ) from error
