@@ -24,6 +24,8 @@ INSERT INTO task (kind, state, attempt, requirement_id, host_id, ended_at)
   SELECT 'noop', CASE WHEN i < 100 THEN 'failed' ELSE 'completed' END, 1, 1, 1 + i % 10, now()
   FROM generate_series(1, {FINISHED}) i;
 INSERT INTO attempt (task_id, attempt, host_id, ended_at, outcome) SELECT id, 1, host_id, now(), state FROM task;
+INSERT INTO build_measurement (task_id, source_name, architecture, wall_s, cpu_s)
+  SELECT id, 's' || id % 1000, 'amd64', 1, 1 FROM task;
 INSERT INTO task (kind, state, requirement_id) SELECT 'noop', 'free', 1 FROM generate_series(1, 200) i;
 INSERT INTO event (type, task_id, build_id, body)
   SELECT 'task.created', i, i % 500, '' FROM generate_series(1, {FINISHED}) i;
@@ -45,6 +47,8 @@ QUERIES = {
     "read_attempts": (DEEP,),
     "read_attempt": (DEEP, None),
     "read_tasks_ahead": (FINISHED + 199, 1, 0),
+    "environments_wanted": (),
+    "measurements": ("s7", "amd64", 5),
     "read_hosts": (None, LIMIT, None, None),
     "read_event_head": (),
     "read_events": ("0", DEEP, LIMIT),

@@ -237,13 +237,15 @@ SELECT max(memory_bytes) AS memory_bytes, max(disk_bytes) AS disk_bytes FROM hos
 WHERE $1 = ANY(architectures) AND state <> 'disabled'
 
 -- name: environments_wanted
--- Which bases builds will want: those of up to 1,000 tasks that wait.
-SELECT DISTINCT payload ->> 'suite' AS suite, architecture, payload -> 'components' AS components, required_tags
+-- Which bases builds will want: those of some thousand tasks that wait. Each state is spelled out to be found by its
+-- own partial index, and no-ops are left out afterwards, so that no long queue of them is read through.
+SELECT DISTINCT payload ->> 'suite' AS suite, waiting.architecture, payload -> 'components' AS components, required_tags
 FROM (
-  SELECT task.payload, task.architecture, r.required_tags
-  FROM task JOIN requirement r ON r.id = task.requirement_id
-  WHERE task.state IN ('free', 'blocked') AND task.kind <> 'noop' LIMIT 1000
+  (SELECT kind, payload, architecture, requirement_id FROM task WHERE state = 'free' LIMIT 2000)
+  UNION ALL
+  (SELECT kind, payload, architecture, requirement_id FROM task WHERE state = 'blocked' LIMIT 2000)
 ) AS waiting
+JOIN requirement r ON r.id = waiting.requirement_id WHERE kind <> 'noop'
 
 -- name: extend_all_leases
 -- After an outage of ours, hosts get the time of a few heartbeats to be heard before their leases count as expired.
