@@ -112,6 +112,8 @@ class OpenBuildroot:
     ) -> ProcessResult:
         user = {} if as_root else {"USER": BUILD_USER, "LOGNAME": BUILD_USER}
         environment = {**(self._proxies if network else {}), **user, **(env or {})}
+        if network:
+            self._steps.say(f"a plug-in lets {argv[0]} use the network")
         return await self._steps.run(
             self._sandbox,
             argv,

@@ -3,6 +3,7 @@
 Everything is fetched first, with the network and verified by apt; from then on apt knows the workspace alone.
 """
 
+import re
 from collections.abc import Sequence
 
 from deb_mock.failures import FailureClass, failure
@@ -13,6 +14,8 @@ _LIST = "/etc/apt/sources.list.d/deb-mock-results.list"
 _AS_ROOT = ("-o", "APT::Sandbox::User=root")
 _ONLY_THE_LIST = ("-o", f"Dir::Etc::SourceList={_LIST}", "-o", "Dir::Etc::SourceParts=-")
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
+_BEGINS_WITH_A_NAME = re.compile(r"[a-z0-9]", re.IGNORECASE)
+"""deb-control(5) of dpkg: so no relation is an option of apt, which would run what it names, with the network."""
 
 
 class OfflineRepository:
@@ -30,14 +33,16 @@ class OfflineRepository:
         await self._as_root(["apt-get", "-q", *_AS_ROOT, *_ONLY_THE_LIST, *keep, "update"])
 
     async def fetch(self, relations: Sequence[str]) -> None:
-        """Download, with the network, what `relations` need.
+        """Download, with the network, what `relations` need. They may be foreign: they are checked.
 
         Raises:
-            DeborchError: DEPENDENCY_WAIT if the suite and the results cannot meet them.
+            DeborchError: INVALID_SOURCE for what is no relation, DEPENDENCY_WAIT if suite and results cannot meet them.
         """
         if not relations:
             return
-        command = ["apt-get", "-q", "-y", *_AS_ROOT, "--download-only", "satisfy", ", ".join(relations)]
+        for relation in relations:
+            _check(relation)
+        command = ["apt-get", "-q", "-y", *_AS_ROOT, "--download-only", "satisfy", "--", ", ".join(relations)]
         done = await self._room.run(command, as_root=True, network=True, env=_ENVIRONMENT, check=False)
         if done.returncode != 0:
             said = done.output.decode("utf-8", "replace")[-600:]
@@ -68,3 +73,13 @@ class OfflineRepository:
 
     async def _as_root(self, argv: list[str]) -> None:
         await self._room.run(argv, as_root=True, env=_ENVIRONMENT, quiet=True)
+
+
+def _check(relation: str) -> None:
+    if not all(_BEGINS_WITH_A_NAME.match(alternative.strip()) for alternative in relation.split("|")):
+        raise failure(
+            FailureClass.TEST,
+            ErrorCode.INVALID_SOURCE,
+            f"{bounded(relation, 200)!r} is no relation to packages",
+            hint="give names of packages, with versions and alternatives as in Build-Depends",
+        )

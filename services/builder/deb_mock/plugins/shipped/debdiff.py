@@ -123,9 +123,8 @@ class Debdiff(Check):
         """What apt has of `names`; a package that is new in the suite has no version before."""
         placed = {}
         for name in names:
-            command = ["apt-get", "-q", "download", name]
-            options = ["-o", "APT::Sandbox::User=root"]
-            done = await room.run([*command, *options], as_root=True, cwd="/tmp", network=True, check=False)  # noqa: S108
+            command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "--", name]
+            done = await room.run(command, as_root=True, cwd="/tmp", network=True, check=False)  # noqa: S108
             if done.returncode != 0:
                 build.say(f"apt has no {name} in {build.request.suite}")
                 continue
