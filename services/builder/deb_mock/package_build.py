@@ -101,7 +101,12 @@ class PackageBuilds:
             with steps.stage(Stage.COLLECT):
                 may_link = self._buildroots.ids_are_mapped
                 artifacts = await asyncio.to_thread(
-                    collect, sandbox.workspace_fd, plan.changes_name, results, may_link=may_link
+                    collect,
+                    sandbox.workspace_fd,
+                    plan.changes_name,
+                    results,
+                    log_name=report.log_name,
+                    may_link=may_link,
                 )
                 report.artifacts = artifacts
                 _check_buildinfo(sandbox, report)

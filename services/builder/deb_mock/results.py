@@ -15,7 +15,7 @@ from typing import BinaryIO, NoReturn
 
 from debian.deb822 import Changes
 
-from deb_mock.failures import FailureClass, failure
+from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Artifact, ArtifactKind
 from deborch_shared.errors import ErrorCode, bounded
 from deborch_shared.ids import Sha256
@@ -137,20 +137,35 @@ def keep_failed(directory: Path, log: Path, log_name: str, report: str, report_n
     return kept_log, kept_report
 
 
-def collect(workspace_fd: int, changes_name: str, target: ResultDirectory, *, may_link: bool = False) -> list[Artifact]:
-    """Take the .changes and every file that it lists.
+def collect(
+    workspace_fd: int, changes_name: str, target: ResultDirectory, *, log_name: str, may_link: bool = False
+) -> list[Artifact]:
+    """Take the .changes and every file that it lists; the names of our own log and report stay free.
 
     Raises:
-        DeborchError: BUILD_FAILED if the build left no .changes, or one that does not hold.
+        DeborchError: of class compile; BUILD_FAILED if the build left no .changes, or one that does not hold,
+            UNSAFE_PATH if it lists what is no plain name.
     """
-    text = read_bounded(workspace_fd, changes_name)
+    with failures_are(FailureClass.COMPILE):
+        text = read_bounded(workspace_fd, changes_name)
+        entries = _listed(text, changes_name, log_name)
+        artifacts = [target.take(workspace_fd, changes_name, sha256=hashlib.sha256(text).hexdigest())]
+        artifacts += [target.take(workspace_fd, name, sha256=sha256, may_link=may_link) for name, sha256 in entries]
+    return artifacts
+
+
+def _listed(text: bytes, changes_name: str, log_name: str) -> list[tuple[str, str]]:
+    """Names and SHA-256 of the files that a .changes lists, each once."""
     try:
         entries = [(str(entry["name"]), str(entry["sha256"])) for entry in Changes(text)["Checksums-Sha256"]]
     except (KeyError, ValueError, TypeError) as error:
         _refuse(f"{changes_name} cannot be read: {error!r}")
-    artifacts = [target.take(workspace_fd, changes_name, sha256=hashlib.sha256(text).hexdigest())]
-    artifacts += [target.take(workspace_fd, name, sha256=sha256, may_link=may_link) for name, sha256 in entries]
-    return artifacts
+    taken = {changes_name, log_name, report_name(log_name)}
+    for name, _ in entries:
+        if name in taken:
+            _refuse(f"{changes_name} lists {name}, which is there already: twice, or as a file of deb-mock")
+        taken.add(name)
+    return entries
 
 
 def read_bounded(workspace_fd: int, name: str) -> bytes:

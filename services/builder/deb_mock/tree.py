@@ -1,5 +1,6 @@
 """An unpacked source tree of the user: what it says about itself, and copying it. It is read only, never written."""
 
+import errno
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import BinaryIO, NoReturn, Self
 
 from debian.deb822 import Deb822
 
@@ -99,11 +100,24 @@ class SourceTree:
         target = workspace / name
         shutil.copytree(self.directory, target, symlinks=True, ignore=_left_out)
         for tarball in self.tarballs():
-            shutil.copyfile(tarball, workspace / tarball.name)
-            os.chown(workspace / tarball.name, owner, owner)
+            with self._open_tarball(tarball) as source, (workspace / tarball.name).open("xb") as copy:
+                shutil.copyfileobj(source, copy)
+                os.chown(copy.fileno(), owner, owner)
         for path in _below(target):
             os.chown(path, owner, owner, follow_symlinks=False)
         return name
+
+    def _open_tarball(self, path: Path) -> BinaryIO:
+        """A tarball, or the one beside it that it is a link to, as uscan makes them. No other link is followed: who
+        reads may be root, and what is read goes to a build."""
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _open_regular(_target_beside(path), dir_fd=directory)
+        except OSError as error:
+            problem = f"{path.name} beside it cannot be read: {error.strerror}"
+            _refuse(self.directory, problem, "put the file itself there")
+        finally:
+            os.close(directory)
 
 
 def _below(directory: Path) -> Iterator[Path]:
@@ -127,10 +141,31 @@ def _text(directory: Path, name: str) -> str:
     if not path.is_relative_to(directory):
         _refuse(directory, f"{name} is a link that leads out of the tree", "put the file itself there")
     try:
-        with path.open("rb") as opened:
+        with _open_regular(path) as opened:
             return opened.read(_MAX_READ_BYTES).decode("utf-8", "replace")
     except OSError as error:
         _refuse(directory, f"{name} cannot be read: {error.strerror}", "give a directory with debian/ in it")
+
+
+def _target_beside(path: Path) -> str:
+    """The name that `path` has, or leads to, in its directory."""
+    target = path.readlink() if path.is_symlink() else Path(path.name)
+    if target.name != str(target):
+        raise OSError(errno.ELOOP, f"it is a link to {target}")
+    return target.name
+
+
+def _open_regular(path: str | Path, *, dir_fd: int | None = None) -> BinaryIO:
+    """Without following a link, and without waiting for what is no file.
+
+    Raises:
+        OSError: as open(2), and EINVAL for what is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _one_line(value: str) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from deb_mock.model import ArtifactKind
+from deb_mock.plugins.context import CollectedResults
 from deb_mock.results import ResultDirectory, collect, kind_of
 from deborch_shared.errors import DeborchError, ErrorCode
 
 CHANGES = "x_1.0_amd64.changes"
+LOG = "x_1.0_amd64.build"
 
 
 @pytest.fixture
@@ -36,13 +38,14 @@ def write_changes(path, name="x_1.0_amd64.deb", content=b"deb"):
 
 
 def collected(workspace, results):
-    return collect(workspace[1], CHANGES, results)
+    return collect(workspace[1], CHANGES, results, log_name=LOG)
 
 
 def refused(workspace, results):
     with pytest.raises(DeborchError) as caught:
         collected(workspace, results)
     assert not results.final.exists()
+    assert caught.value.fields["failure_class"] == "compile"
     return caught.value
 
 
@@ -72,6 +75,28 @@ def test_a_pipe_or_directory_is_not_opened(workspace, results):
 def test_a_name_that_climbs_out_is_refused(workspace, results):
     write_changes(workspace[0], name="../../etc/passwd")
     assert refused(workspace, results).code is ErrorCode.UNSAFE_PATH
+
+
+@pytest.mark.parametrize("name", [CHANGES, LOG, "x_1.0_amd64.report.json", "x_1.0_amd64.deb"])
+def test_a_list_that_names_a_file_twice_or_one_of_ours_is_a_fault_of_the_package(workspace, results, name):
+    write_changes(workspace[0])
+    (workspace[0] / "x_1.0_amd64.deb").write_bytes(b"deb")
+    with (workspace[0] / CHANGES).open("a") as changes:
+        changes.write(f" {hashlib.sha256(b'deb').hexdigest()} 3 {name}\n")
+    if name == LOG:
+        (workspace[0] / name).write_bytes(b"deb")
+    assert f"lists {name}, which is there already" in refused(workspace, results).message
+
+
+def test_a_plug_in_that_finds_its_name_taken_by_the_build_blames_the_package(workspace, results):
+    write_changes(workspace[0], name="x.lintian.txt")
+    (workspace[0] / "x.lintian.txt").write_bytes(b"deb")
+    found = CollectedResults(results, collected(workspace, results))
+    found.add("mine", b"")
+    for name, blamed in (("x.lintian.txt", "compile"), ("mine", "chroot-fault")):
+        with pytest.raises(DeborchError, match="there is a file") as caught:
+            found.add(name, b"")
+        assert caught.value.fields["failure_class"] == blamed
 
 
 def test_another_content_than_announced_is_refused(workspace, results):

@@ -7,7 +7,7 @@ import pytest
 from deb_mock.arguments import DscFile, SuiteSource, TreeDirectory, outside_of_trees, understand
 from deb_mock.build_sequence import in_order, needs
 from deb_mock.tree import SourceTree
-from deborch_shared.errors import DeborchError
+from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sources import SourceDescription
 
 
@@ -92,6 +92,42 @@ def test_the_original_tarball_is_found_beside_the_tree_or_named_as_missing(tree)
         "hello_2.10.orig.tar.xz",
         "hello_2.10.orig.tar.xz.asc",
     ]
+
+
+def copied(tree, target):
+    """The directory that `tree` and its tarballs are copied into."""
+    target.mkdir()
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        SourceTree.read(tree).copy_into(descriptor, os.getuid())
+    finally:
+        os.close(descriptor)
+    return target
+
+
+def test_a_tarball_that_is_a_link_to_one_beside_it_is_copied(tree, tmp_path):
+    (tree.parent / "hello-2.10.tar.xz").write_text("upstream")
+    (tree.parent / "hello_2.10.orig.tar.xz").symlink_to("hello-2.10.tar.xz")
+    copy = copied(tree, tmp_path / "target") / "hello_2.10.orig.tar.xz"
+    assert not copy.is_symlink()
+    assert copy.read_text() == "upstream"
+
+
+@pytest.mark.parametrize("kind", ["link away", "link to a link away", "device", "pipe"])
+def test_a_tarball_that_is_no_file_beside_the_tree_is_refused_and_nothing_of_it_is_read(tree, tmp_path, kind):
+    (tmp_path / "secret").write_text("secret")
+    tarball = tree.parent / "hello_2.10.orig.tar.xz"
+    if kind == "pipe":
+        os.mkfifo(tarball)
+    elif kind == "link to a link away":
+        (tree.parent / "upstream.tar.xz").symlink_to(tmp_path / "secret")
+        tarball.symlink_to("upstream.tar.xz")
+    else:
+        tarball.symlink_to("/dev/zero" if kind == "device" else tmp_path / "secret")
+    with pytest.raises(DeborchError, match="cannot be read") as caught:
+        copied(tree, tmp_path / "target")
+    assert caught.value.code is ErrorCode.INVALID_SOURCE
+    assert not (tmp_path / "target" / tarball.name).exists()
 
 
 def test_a_copy_leaves_out_version_control_and_special_files(tree, tmp_path):

@@ -140,6 +140,7 @@ class CollectedResults:
     def __init__(self, directory: ResultDirectory, artifacts: Sequence[Artifact]) -> None:
         self._directory = directory
         self.artifacts = tuple(artifacts)
+        self._built = frozenset(artifact.name for artifact in artifacts)
 
     def path(self, artifact: Artifact) -> Path:
         return self._directory.unfinished / artifact.name
@@ -149,13 +150,6 @@ class CollectedResults:
         self.artifacts = (*self.artifacts, artifact)
 
     def add(self, name: str, content: bytes) -> Artifact:
-        if any(artifact.name == name for artifact in self.artifacts):
-            raise failure(
-                FailureClass.CHROOT,
-                ErrorCode.ALREADY_EXISTS,
-                f"there is a file {name} among the artifacts",
-                hint="plug-ins name their files after themselves, or replace one",
-            )
         artifact = self._write(name, content)
         self.include(artifact)
         return artifact
@@ -169,8 +163,16 @@ class CollectedResults:
     def _write(self, name: str, content: bytes) -> Artifact:
         check_file_name(name, "a plug-in")
         path = self._directory.unfinished / name
-        with path.open("xb") as target:
-            target.write(content)
+        try:
+            with path.open("xb") as target:
+                target.write(content)
+        except FileExistsError as error:
+            raise failure(
+                FailureClass.COMPILE if name in self._built else FailureClass.CHROOT,
+                ErrorCode.ALREADY_EXISTS,
+                f"there is a file {name} among the artifacts",
+                hint="plug-ins name their files after themselves, or replace one; builds must not use those names",
+            ) from error
         digest = Sha256(hashlib.sha256(content).hexdigest())
         return Artifact(name, self._directory.final / name, digest, len(content), kind_of(name))
 
