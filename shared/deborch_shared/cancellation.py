@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _CANCEL_AGAIN_S = 1.0
 
 
@@ -28,3 +29,20 @@ async def apart(work: Coroutine[Any, Any, None]) -> None:
     if task.cancelled():
         raise RuntimeError("the work was cancelled by something that it waited for")
     task.result()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; a cancellation of the caller is raised only once `work` has ended.
+
+    For what undoes or what cannot be undone half, and ends soon by itself.
+    """
+    task = asyncio.ensure_future(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is None:
+        return task.result()
+    raise cancellation from (None if task.cancelled() else task.exception())

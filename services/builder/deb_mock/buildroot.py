@@ -63,8 +63,8 @@ class Buildroots:
 
     @property
     def ids_are_mapped(self) -> bool:
-        """Whether root inside is nobody on the host."""
-        return self._ids is not None
+        """Whether root inside is nobody on the host. For a user without root it is that user."""
+        return self.file_owner != 0
 
     def layers_of(self, base: Base) -> Path:
         """Where dependency layers on `base` are kept."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
-from deborch_shared.sandbox.spec import Backend, SandboxSpec
+from deborch_shared.sandbox.spec import Backend, Filtering, SandboxSpec
 
 _PROGRAMS: Mapping[Backend, tuple[str, str]] = MappingProxyType(
     {Backend.BWRAP: ("bwrap", "bubblewrap"), Backend.NSPAWN: ("systemd-nspawn", "systemd-container")}
@@ -43,6 +43,19 @@ def check(backend: Backend) -> None:
     found = problem(backend)
     if found is not None:
         raise found
+
+
+def check_filtering(spec: SandboxSpec) -> None:
+    """Refuse a backend that cannot apply the filter of system calls which `spec` requires.
+
+    Raises:
+        DeborchError: SANDBOX_FAILED
+    """
+    if spec.backend is Backend.NSPAWN and spec.filtering is Filtering.REQUIRED:
+        raise _refused(
+            "systemd-nspawn cannot apply our filter of system calls, which is required",
+            "use the backend namespaces or bwrap, or set isolation.seccomp to preferred to do with nspawn's own filter",
+        )
 
 
 def check_terminal(spec: SandboxSpec) -> None:

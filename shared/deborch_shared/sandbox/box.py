@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deborch_shared.cancellation import to_the_end
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import DEFAULT_MAX_OUTPUT_BYTES, OutputSink, ProcessResult, follow, readable
 from deborch_shared.sandbox import backends, seccomp
@@ -243,6 +244,7 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
         DeborchError: SANDBOX_FAILED, or ALREADY_EXISTS if a sandbox of that name is in use.
     """
     backends.check(spec.backend)
+    backends.check_filtering(spec)
     calls = seccomp.for_spec(spec)
     message = {
         **spec.to_message(),
@@ -258,7 +260,7 @@ async def open_sandbox(spec: SandboxSpec) -> AsyncIterator[Sandbox]:
         sandbox = Sandbox(link, spec, group)
         try:
             entry = replace(entry, keeper=_identity(link.pid))
-            entry.write(state_dir)
+            await entry.write_durably(state_dir)
             await _open(link, group, message)
             yield sandbox
         finally:
@@ -274,9 +276,13 @@ async def _open(link: KeeperLink, group: ControlGroup, message: Mapping[str, Any
     try:
         await link.open(message)
     except BaseException:
-        await asyncio.gather(joining, return_exceptions=True)
+        await to_the_end(_ended(joining))
         raise
     await joining
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _create(group: ControlGroup, directory: Path) -> None:

@@ -93,16 +93,17 @@ class KeeperLink:
 
     async def close(self) -> None:
         """End every command and the keeper, and with it the mounts."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-        self._socket.close()
         try:
+            if self._listening is not None:
+                self._listening.cancel()
+                await asyncio.gather(self._listening, return_exceptions=True)
+            self._socket.close()
             async with asyncio.timeout(_ENDS_WITHIN_S):
                 await readable(self._pidfd)
         except TimeoutError:
             self._process.kill()
         finally:
+            self._socket.close()
             self._collect()
 
     def _collect(self) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deborch_shared import process
+from deborch_shared.cancellation import to_the_end
 from deborch_shared.sandbox.cgroups.group import remove_groups
 
 _SUFFIX = ".sandbox.json"
@@ -58,22 +59,50 @@ class Record:
     groups: tuple[str, ...] = ()
     """Its control groups, removed with whatever still runs in them."""
 
-    def write(self, state_dir: Path) -> None:
+    def write(self, state_dir: Path, *, durable: bool = False) -> None:
+        """`durable`: on disk when this returns, which can take long where much is written."""
         temporary = state_dir / f".{self.name}.{os.getpid()}.new"
-        temporary.write_text(json.dumps(asdict(self)))
+        with temporary.open("w") as target:
+            target.write(json.dumps(asdict(self)))
+            if durable:
+                target.flush()
+                os.fsync(target.fileno())
         temporary.rename(record_path(state_dir, self.name))
+        if durable:
+            _sync_directory(state_dir)
+
+    async def write_durably(self, state_dir: Path) -> None:
+        """In a thread. A cancel waits for it: nothing writes the record after `remove`."""
+        await to_the_end(asyncio.to_thread(self.write, state_dir, durable=True))
 
     @classmethod
     def read(cls, path: Path) -> "Record":
-        content = json.loads(path.read_text())
-        keeper = content["keeper"]
-        return cls(
-            content["name"],
-            ProcessIdentity(**content["owner"]),
-            ProcessIdentity(**keeper) if keeper else None,
-            tuple(content["paths"]),
-            tuple(content.get("groups", ())),
-        )
+        """The record in `path`. One that cannot be read, as a power cut leaves it, has no owner any more."""
+        try:
+            content = json.loads(path.read_text())
+            keeper = content["keeper"]
+            return cls(
+                _name_of(path),
+                ProcessIdentity(**content["owner"]),
+                ProcessIdentity(**keeper) if keeper else None,
+                tuple(content["paths"]),
+                tuple(content.get("groups", ())),
+            )
+        except (ValueError, KeyError, TypeError):
+            return cls(_name_of(path), _NOBODY, None, _usual_paths(path))
+
+
+_NOBODY = ProcessIdentity(pid=0, started_ticks=0, boot_id="")
+
+
+def _name_of(record: Path) -> str:
+    return record.name.removesuffix(_SUFFIX)
+
+
+def _usual_paths(record: Path) -> tuple[str, ...]:
+    """The directory of a sandbox has the name of its record."""
+    name = _name_of(record)
+    return () if name in {"", ".", ".."} else (str(record.with_name(name)),)
 
 
 def records(state_dir: Path) -> list[Record]:
@@ -99,13 +128,21 @@ async def owned(state_dir: Path, name: str, paths: Iterable[Path]) -> AsyncItera
     """Own `paths` meanwhile; they are removed at the end, or by `recover` if this process is killed."""
     entry = claim(state_dir, name, paths)
     try:
+        await entry.write_durably(state_dir)
         yield
     finally:
         await remove(state_dir, entry)
 
 
 async def remove(state_dir: Path, record: Record) -> None:
-    """End the keeper and what is in its groups, remove the directories, then the record. Can be repeated."""
+    """End the keeper and what is in its groups, remove the directories, then the record. Can be repeated.
+
+    A cancel waits for the end of it: `recover` passes over what is left of a living owner.
+    """
+    await to_the_end(_remove(state_dir, record))
+
+
+async def _remove(state_dir: Path, record: Record) -> None:
     if record.keeper is not None:
         await _end(record.keeper)
     await remove_groups(Path(path) for path in record.groups)
@@ -132,6 +169,14 @@ def _remove_half_written(state_dir: Path) -> None:
         writer = path.name.split(".")[-2]
         if not Path(f"/proc/{writer}").exists():
             path.unlink(missing_ok=True)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 async def _end(keeper: ProcessIdentity) -> None:

@@ -16,7 +16,7 @@ from deb_mock.model import CommandRequest
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.backends import problem
 from deborch_shared.sandbox.record import records
-from deborch_shared.sandbox.spec import Backend
+from deborch_shared.sandbox.spec import Backend, Filtering
 
 SECRET = "DEBORCH_TEST_SECRET"
 ISOLATED = f"""\
@@ -50,7 +50,8 @@ async def engine(request, config):
     missing = problem(request.param)
     if missing is not None:
         pytest.skip(f"{missing.message}: {missing.hint}")
-    engine = Engine(replace(config, backend=request.param))
+    filtering = Filtering.PREFERRED if request.param is Backend.NSPAWN else Filtering.REQUIRED
+    engine = Engine(replace(config, backend=request.param, filtering=filtering))
     await engine.recover()
     yield engine
     await engine.close()

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,23 @@ async def test_nothing_stays_after_cancellation(spec):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert time.monotonic() - begun < 1
+    assert left(spec.directory.parent) == []
+
+
+async def test_cancels_while_it_is_taken_down_leave_nothing(spec):
+    emptied = asyncio.Event()
+
+    async def work():
+        async with open_sandbox(replace(spec, scratch_bytes=None)) as sandbox:
+            await sandbox.run(["/bin/sh", "-c", "mkdir -p /build/a/b && cd /build/a/b && seq 10000 | xargs touch"])
+            emptied.set()
+
+    task = asyncio.create_task(work())
+    await emptied.wait()
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0.001)
+    assert task.cancelled()
     assert left(spec.directory.parent) == []
 
 

@@ -1,10 +1,12 @@
 """Backends that cannot be used say so, with what to install."""
 
+from dataclasses import replace
+
 import pytest
 
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox import backends
-from deborch_shared.sandbox.spec import Backend, SandboxSpec
+from deborch_shared.sandbox.spec import Backend, Filtering, SandboxSpec
 
 
 @pytest.mark.parametrize(("backend", "package"), [(Backend.BWRAP, "bubblewrap"), (Backend.NSPAWN, "systemd-container")])
@@ -38,3 +40,13 @@ def test_shells_need_our_own_backend(tmp_path):
     spec = SandboxSpec(directory=tmp_path / "one", lowers=(), backend=Backend.BWRAP)
     with pytest.raises(DeborchError, match="no terminals"):
         backends.check_terminal(spec)
+
+
+def test_nspawn_is_refused_where_our_filter_is_required(tmp_path):
+    spec = SandboxSpec(directory=tmp_path / "one", lowers=(), backend=Backend.NSPAWN)
+    with pytest.raises(DeborchError, match="cannot apply our filter") as caught:
+        backends.check_filtering(spec)
+    assert "isolation.seccomp" in caught.value.hint
+    backends.check_filtering(replace(spec, filtering=Filtering.PREFERRED))
+    backends.check_filtering(replace(spec, filtering=Filtering.OFF))
+    backends.check_filtering(replace(spec, backend=Backend.BWRAP))

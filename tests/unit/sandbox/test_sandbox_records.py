@@ -1,12 +1,15 @@
 """Records: who owns what on disk, and what is removed when."""
 
+import asyncio
+import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.sandbox.record import ProcessIdentity, Record, claim, owned, records, recover
+from deborch_shared.sandbox.record import ProcessIdentity, Record, claim, owned, record_path, records, recover
 from deborch_shared.sandbox.spec import Lower, SandboxSpec
 
 
@@ -74,3 +77,58 @@ def test_paths_that_overlayfs_would_misread_are_refused(tmp_path, bad):
     with pytest.raises(DeborchError) as caught:
         spec.to_message()
     assert caught.value.code is ErrorCode.UNSAFE_PATH
+
+
+@pytest.mark.parametrize("content", ["", "\0" * 100, "[]", '{"name": "broken"}', '{"name": "bro'])
+async def test_a_record_that_a_power_cut_emptied_is_cleaned_up_and_stops_nothing(tmp_path, content):
+    state = tmp_path / "state"
+    (state / "broken" / "deep").mkdir(parents=True)
+    record_path(state, "broken").write_text(content)
+    replace(claim(state, "dead", [tmp_path / "dead"]), owner=identity_of_a_dead_process()).write(state)
+    claim(state, "alive", [])
+    assert [entry.name for entry in records(state)] == ["alive", "broken", "dead"]
+    assert [entry.name for entry in await recover(state)] == ["broken", "dead"]
+    assert [path.name for path in state.iterdir()] == ["alive.sandbox.json"]
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+async def test_a_broken_record_never_names_what_lies_above_it(tmp_path, name):
+    state = tmp_path / "state"
+    (state / "precious").mkdir(parents=True)
+    record_path(state, name).write_text("")
+    await recover(state)
+    assert list(state.iterdir()) == [state / "precious"]
+
+
+def test_a_record_is_on_disk_before_it_is_seen(tmp_path, monkeypatch):
+    synced = []
+    me = ProcessIdentity.of(os.getpid())
+
+    def fsync(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path, record_path(tmp_path, "one").exists()))
+        if path.is_file():
+            assert json.loads(path.read_text())["name"] == "one"
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Record("one", me, None, ()).write(tmp_path, durable=True)
+    assert synced == [(tmp_path / f".one.{os.getpid()}.new", False), (tmp_path, True)]
+
+
+async def test_cancels_while_owned_paths_are_removed_leave_neither_paths_nor_record(tmp_path):
+    path, left = tmp_path / "path", asyncio.Event()
+
+    async def work():
+        async with owned(tmp_path / "state", "name", [path]):
+            for number in range(5000):
+                (path / str(number % 50) / str(number)).mkdir(parents=True)
+            left.set()
+
+    task = asyncio.create_task(work())
+    await left.wait()
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    assert not path.exists()
+    assert records(tmp_path / "state") == []

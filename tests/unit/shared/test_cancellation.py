@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from deborch_shared.cancellation import apart
+from deborch_shared.cancellation import apart, to_the_end
 
 
 async def fail() -> None:
@@ -71,3 +71,31 @@ async def test_work_that_is_cancelled_by_what_it_waits_for_is_an_error_and_not_a
 
     with pytest.raises(RuntimeError):
         await apart(work())
+
+
+async def test_what_runs_to_the_end_is_not_cancelled_and_its_caller_only_afterwards():
+    events: list[str] = []
+
+    async def work() -> None:
+        events.append("began")
+        await asyncio.sleep(0.02)
+        events.append("ended")
+
+    async def caller() -> None:
+        await to_the_end(work())
+        events.append("went on")
+
+    task = asyncio.create_task(caller())
+    while not events:
+        await asyncio.sleep(0)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    assert events == ["began", "ended"]
+
+
+async def test_what_runs_to_the_end_returns_or_raises_as_it_would_alone():
+    assert await to_the_end(asyncio.sleep(0, "result")) == "result"
+    with pytest.raises(ValueError, match="broken"):
+        await to_the_end(fail())

@@ -22,6 +22,7 @@ from deborch_shared.sandbox.inside.command import (
     reap_until,
     report,
 )
+from deborch_shared.sandbox.inside.id_map import make_user_namespace
 from deborch_shared.sandbox.inside.root import HIDDEN_PROC
 
 _PLACE = "/mnt"
@@ -47,6 +48,9 @@ _ROOT_KEEPS = (
     "CAP_SETFCAP",
 )
 """As `command.ROOT_KEEPS`."""
+_USER_BOUND = frozenset({"CAP_SETGID", "CAP_SETUID"})
+"""What a command of another user starts from with systemd-nspawn."""
+_ROOT_ONLY = tuple(name for name in _ROOT_KEEPS if name not in _USER_BOUND)
 _NSPAWN_DROPS = (
     "CAP_AUDIT_CONTROL,CAP_DAC_READ_SEARCH,CAP_IPC_OWNER,CAP_LEASE,CAP_LINUX_IMMUTABLE,CAP_MKNOD,CAP_NET_ADMIN,"
     "CAP_NET_BROADCAST,CAP_NET_RAW,CAP_SYS_ADMIN,CAP_SYS_BOOT,CAP_SYS_NICE,CAP_SYS_PTRACE,CAP_SYS_RESOURCE,"
@@ -99,14 +103,26 @@ def _become_program(job: Job) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_processes()
     calls = _readable(request["filter"]) if request["backend"] == "bwrap" and request["filter"] else None
-    argv = _ARGV[request["backend"]](request, calls)
-    if request["backend"] == "bwrap" and job.user_namespace is not None:
-        syscalls.enter_user_namespace(job.user_namespace)
-        os.setgroups([])
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
-    close_all_but(job.report, calls)
+    users = _become_user(job) if request["backend"] == "bwrap" else None
+    argv = _ARGV[request["backend"]](request, calls, users)
+    close_all_but(job.report, calls, users)
     os.execvpe(argv[0], argv, _ENVIRONMENT)
+
+
+def _become_user(job: Job) -> int | None:
+    """Let bubblewrap start as the user of the command, so that nothing in the root has to give up root's rights.
+
+    It has the capabilities that it needs in a user namespace with the same ids, whose descriptor is returned, alone.
+    """
+    uid = int(job.request["uid"])
+    if job.user_namespace is not None:
+        syscalls.enter_user_namespace(job.user_namespace)
+        syscalls.become_user(0)
+    users = make_user_namespace(owner=uid) if uid else None
+    syscalls.become_user(uid)
+    if users is not None:
+        os.set_inheritable(users, True)
+    return users
 
 
 def _readable(content: bytes) -> int:
@@ -116,7 +132,7 @@ def _readable(content: bytes) -> int:
     return descriptor
 
 
-def _bwrap(request: Mapping[str, Any], calls: int | None) -> list[str]:
+def _bwrap(request: Mapping[str, Any], calls: int | None, users: int | None) -> list[str]:
     hidden = [word for path in HIDDEN_PROC if os.path.exists(path) for word in ("--ro-bind", "/dev/null", path)]
     return [
         "bwrap",
@@ -126,15 +142,16 @@ def _bwrap(request: Mapping[str, Any], calls: int | None) -> list[str]:
         *(() if request["network"] else ("--unshare-net",)),
         *("--hostname", request["hostname"], "--chdir", request["cwd"]),
         *("--cap-drop", "ALL"),
-        *(word for name in _ROOT_KEEPS for word in ("--cap-add", name)),
+        *(word for name in (() if request["uid"] else _ROOT_KEEPS) for word in ("--cap-add", name)),
+        *(() if users is None else ("--userns", str(users))),
         *(() if calls is None else ("--seccomp", str(calls))),
         "--",
-        *_inner(request),
+        *_command(request),
     ]
 
 
-def _nspawn(request: Mapping[str, Any], _: int | None) -> list[str]:
-    ids = request["ids"]
+def _nspawn(request: Mapping[str, Any], _: int | None, __: int | None) -> list[str]:
+    ids, uid = request["ids"], int(request["uid"])
     users = ("--private-users=no",) if ids is None else (f"--private-users={ids}", "--private-users-ownership=off")
     return [
         *("systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit", "--as-pid2", "--console=pipe"),
@@ -142,24 +159,27 @@ def _nspawn(request: Mapping[str, Any], _: int | None) -> list[str]:
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
         *users,
         *(() if request["network"] else ("--private-network",)),
-        f"--drop-capability={_NSPAWN_DROPS}",
+        f"--drop-capability={','.join((_NSPAWN_DROPS, *(_ROOT_ONLY if uid else ())))}",
+        *(("--no-new-privileges=yes",) if uid else ()),
         f"--system-call-filter={_NSPAWN_REFUSES}",
         "--",
-        *_inner(request),
+        *(_by_setpriv(uid) if uid else ()),
+        *_command(request),
     ]
 
 
-def _inner(request: Mapping[str, Any]) -> Sequence[str]:
-    """In the root: become the user, forget what privileges it should not have, and the environment; run the command."""
-    uid = int(request["uid"])
-    kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in _ROOT_KEEPS)
-    as_root = ("/usr/bin/setpriv", f"--bounding-set=-all,{kept}", "--")
-    user = ("/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--bounding-set=-all")
-    as_user = (*user, "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--")
+def _by_setpriv(uid: int) -> Sequence[str]:
+    """systemd-nspawn changes ids only by programs of the root. One that lies stays root inside, with `_USER_BOUND`."""
+    user = ("/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
+    return (*user, "--inh-caps=-all", "--ambient-caps=-all", "--")
+
+
+def _command(request: Mapping[str, Any]) -> Sequence[str]:
+    """Run the command in its own environment. By a program of the root: all privileges are gone by then."""
     variables = [f"{name}={value}" for name, value in request["env"].items()]
-    return [*(as_user if uid else as_root), "/usr/bin/env", "-i", *variables, *request["argv"]]
+    return ["/usr/bin/env", "-i", *variables, *request["argv"]]
 
 
-_ARGV: Mapping[str, Callable[[Mapping[str, Any], int | None], list[str]]] = MappingProxyType(
+_ARGV: Mapping[str, Callable[[Mapping[str, Any], int | None, int | None], list[str]]] = MappingProxyType(
     {"bwrap": _bwrap, "nspawn": _nspawn}
 )

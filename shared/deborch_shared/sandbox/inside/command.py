@@ -163,11 +163,7 @@ def _init(job: Job, guard_is_alive: int) -> NoReturn:
     if job.user_namespace is not None:
         syscalls.enter_user_namespace(job.user_namespace)
         os.close(job.user_namespace)
-        os.setgroups([])
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
-    else:
-        os.setgroups([])
+    syscalls.become_user(0)
     _filter_calls(job.request["filter"], required=job.request["filter_required"])
     syscalls.keep_capabilities(ROOT_KEEPS)
     syscalls.close_to_others()

@@ -4,7 +4,8 @@ import os
 
 from deborch_shared.sandbox.inside import syscalls
 
-_ALL_IDS = ["0", "0", "4294967295"]
+_MOST_IDS = 4_294_967_295
+_ALL_IDS = ["0", "0", str(_MOST_IDS)]
 
 
 def in_initial_user_namespace(uid_map: str = "/proc/self/uid_map") -> bool:
@@ -13,13 +14,19 @@ def in_initial_user_namespace(uid_map: str = "/proc/self/uid_map") -> bool:
         return source.read().split() == _ALL_IDS
 
 
-def make_user_namespace(first_id: int, count: int) -> int:
-    """A descriptor of a user namespace in which 0 to `count` are `first_id` and up on the host."""
+def make_user_namespace(first_id: int = 0, count: int = _MOST_IDS, *, owner: int | None = None) -> int:
+    """A descriptor of a user namespace in which 0 to `count` are `first_id` and up on the host; by default as here.
+
+    `owner`: who may enter it, and gets every capability in it alone; None: the user of this process.
+    """
     made_read, made_write = os.pipe2(os.O_CLOEXEC)
     done_read, done_write = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
         try:
+            if owner is not None:
+                syscalls.become_user(owner)
+                syscalls.open_to_others()
             syscalls.die_with_parent()
             syscalls.unshare(syscalls.CLONE_NEWUSER)
             os.write(made_write, b"x")

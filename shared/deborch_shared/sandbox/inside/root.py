@@ -130,7 +130,7 @@ class Root:
 
     def _directory_inside(self, name: str) -> str:
         path = self.path
-        for part in name.strip("/").split("/"):
+        for part in _parts(name):
             path = f"{path}/{part}"
             if not os.path.lexists(path):
                 os.mkdir(path, 0o755)
@@ -140,8 +140,8 @@ class Root:
         return path
 
     def _file_inside(self, name: str) -> str:
-        parent, _, last = name.rpartition("/")
-        path = f"{self._directory_inside(parent)}/{last}"
+        *parents, last = _parts(name)
+        path = f"{self._directory_inside('/'.join(parents))}/{last}"
         if os.path.islink(path):
             os.unlink(path)
         if not os.path.exists(path):
@@ -211,3 +211,11 @@ class Root:
         syscalls.mount("shm", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, size)
         for name, target in _DEVICE_LINKS:
             os.symlink(target, f"{dev}/{name}")
+
+
+def _parts(name: str) -> list[str]:
+    """The names in a path inside, which may not lead out of it."""
+    parts = [part for part in name.split("/") if part]
+    if not {".", ".."}.isdisjoint(parts):
+        raise OSError(f"{name} is no plain path, so nothing can be mounted there")
+    return parts

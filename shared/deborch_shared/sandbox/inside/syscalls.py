@@ -168,6 +168,18 @@ def close_to_others() -> None:
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl DUMPABLE")
 
 
+def open_to_others() -> None:
+    """The end of `close_to_others`, and of what a change of ids does likewise."""
+    _checked(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl DUMPABLE")
+
+
+def become_user(uid: int) -> None:
+    """Be `uid` and its group for good, in no other group; but for 0 without any capability."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
 def filter_calls(program: bytes) -> None:
     """Let the kernel judge each system call from now on by `program`, an array of struct sock_filter (seccomp(2))."""
     steps = ctypes.create_string_buffer(program, len(program))
