@@ -14,9 +14,10 @@ RUNTIME_PACKAGES=(
   python3 python3-venv ca-certificates util-linux procps mount
   mmdebstrap debian-archive-keyring dpkg-dev apt-utils fakeroot zstd xz-utils uidmap libseccomp2 gpg gpg-agent gpgv
 )
-# What the tests run besides that: git for the wheel test's clean copy, bubblewrap for the backend bwrap. The tests of
-# the backend nspawn run where systemd-container is: it would bring an init system.
+# What the tests run besides that: git for the wheel test's clean copy, bubblewrap for the backend bwrap, and
+# systemd-container for the backend nspawn where systemd is already: it would bring an init system elsewhere.
 TEST_PACKAGES=(git bubblewrap)
+[ ! -d /run/systemd/system ] && ! command -v systemctl >/dev/null || TEST_PACKAGES+=(systemd-container)
 
 if [ -t 1 ]; then BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' GREEN=$'\e[32m' PLAIN=$'\e[0m'; else BOLD='' DIM='' RED='' GREEN='' PLAIN=''; fi
 
