@@ -69,12 +69,12 @@ async def ready(host: Host, request: BuildRequest, times: int) -> list[Figure]:
         gone.append(time.perf_counter() - leaving_s)
         began_s = time.perf_counter()
         base = await host.base(engine)
-        dependencies = await resolver.provide(base, package, request, steps)
-        spec = buildroots.spec("bench", base, layers=dependencies.layers)
-        async with open_sandbox(spec) as sandbox:
-            await sandbox.run(["/bin/true"])
-            layered.append(time.perf_counter() - began_s)
-            size_bytes, memory_bytes = used_bytes(sandbox, spec), _proportional_bytes(sandbox.keeper_pid)
+        async with resolver.provided(base, package, request, steps) as dependencies:
+            spec = buildroots.spec("bench", base, layers=dependencies.layers)
+            async with open_sandbox(spec) as sandbox:
+                await sandbox.run(["/bin/true"])
+                layered.append(time.perf_counter() - began_s)
+                size_bytes, memory_bytes = used_bytes(sandbox, spec), _proportional_bytes(sandbox.keeper_pid)
         if dependencies.cache != "hit":
             raise RuntimeError("the dependency layer was not in the cache")
     plain_ms, layered_ms = 1000 * statistics.median(plain), 1000 * statistics.median(layered)

@@ -174,7 +174,12 @@ class BaseStore:
                 return base
             on_log(f"deb-mock: the base {base.name} is damaged; it is made anew\n".encode())
             if not await self.remove(base):
-                return base
+                raise failure(
+                    FailureClass.CHROOT,
+                    ErrorCode.CHROOT_FAILED,
+                    f"the base {base.name} is damaged, and a buildroot uses it",
+                    hint="end the builds and named buildroots on it, then try again: it is made anew",
+                )
         return base
 
     def _newest(self, recipe: BaseRecipe) -> Base | None:

@@ -1,8 +1,8 @@
 """The stages of one build in their order, from the source to the published results."""
 
 import asyncio
-from collections.abc import Awaitable
-from contextlib import ExitStack, nullcontext
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -74,14 +74,13 @@ class BuildPipeline:
             )
             report.took_base(base, steps)
             report.request = request = await hooks.base_ready(base)
-        with ExitStack() as held:
+        async with AsyncExitStack() as held:
             held.enter_context(self._bases.in_use(base))
             await self._garbage.collect_if_due(steps.log)
             with steps.stage(Stage.DEPENDENCIES):
                 await hooks.before(Stage.DEPENDENCIES)
-                dependencies = await self._layers(base, package, steps, report, hooks)
+                dependencies = await held.enter_async_context(self._layers(base, package, steps, report, hooks))
                 report.layers, report.dependency_cache = dependencies.layers, dependencies.cache
-                held.enter_context(self._dependencies.in_use(dependencies))
                 await hooks.dependencies_ready()
             artifacts = await self._builds.build(base, report.layers, package, results, steps, report, hooks=hooks)
             collected = await hooks.collected(results, artifacts)
@@ -123,20 +122,24 @@ class BuildPipeline:
             on_bad_signature=warn if policy is SignaturePolicy.WARN else None,
         )
 
+    @asynccontextmanager
     async def _layers(
         self, base: Base, package: SourcePackage, steps: Steps, report: BuildReport, hooks: BuildHooks
-    ) -> Dependencies:
-        """Everything that is installed above the base."""
+    ) -> AsyncIterator[Dependencies]:
+        """Everything that is installed above the base; nobody removes it meanwhile."""
         request = report.request
-        if request.exact is not None:
-            found = await self._packages.exactly(base, request.exact, request.extra_sources, steps)
-            report.missing_versions = tuple(each.for_apt() for each in found.missing)
-            dependencies = Dependencies(found.layers, "miss")
-        else:
-            dependencies = await self._dependencies.provide(base, package, request, steps, hooks.apt)
-        steps.say(f"build dependencies: cache {dependencies.cache}")
-        if tools := surroundings.tools(request.surroundings):
-            with self._dependencies.in_use(dependencies):
-                above = await self._packages.with_tools(base, dependencies.layers, tools, steps)
-            dependencies = Dependencies(above.layers, dependencies.cache)
-        return dependencies
+        async with AsyncExitStack() as held:
+            if request.exact is not None:
+                exactly = self._packages.exactly(base, request.exact, request.extra_sources, steps)
+                found = await held.enter_async_context(exactly)
+                report.missing_versions = tuple(each.for_apt() for each in found.missing)
+                dependencies = Dependencies(found.layers, "miss")
+            else:
+                provided = self._dependencies.provided(base, package, request, steps, hooks)
+                dependencies = await held.enter_async_context(provided)
+            steps.say(f"build dependencies: cache {dependencies.cache}")
+            if tools := surroundings.tools(request.surroundings):
+                with_tools = self._packages.with_tools(base, dependencies.layers, tools, steps)
+                above = await held.enter_async_context(with_tools)
+                dependencies = Dependencies(above.layers, dependencies.cache)
+            yield dependencies

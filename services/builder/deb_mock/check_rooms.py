@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,17 +53,18 @@ class Rooms:
         self, packages: Sequence[str] = (), *, with_source: bool = False, on_disk: bool = False
     ) -> AsyncIterator[OpenBuildroot]:
         """A buildroot with `packages` installed and the artifacts in its workspace."""
-        layers: tuple[Path, ...] = ()
-        if packages:
-            tools = relations_only("deb-mock-check", packages)
-            found = await self.dependencies.provide(self.base, tools, self._tools_request, self.steps)
-            layers = found.layers
-        spec = self.buildroots.spec(
-            self._tools_request.build_id, self.base, layers=layers, repositories=self.request.extra_sources
-        )
-        if on_disk:
-            spec = replace(spec, scratch_bytes=None)
-        async with open_sandbox(spec) as sandbox:
+        async with AsyncExitStack() as held:
+            layers: tuple[Path, ...] = ()
+            if packages:
+                tools = relations_only("deb-mock-check", packages)
+                provided = self.dependencies.provided(self.base, tools, self._tools_request, self.steps)
+                layers = (await held.enter_async_context(provided)).layers
+            spec = self.buildroots.spec(
+                self._tools_request.build_id, self.base, layers=layers, repositories=self.request.extra_sources
+            )
+            if on_disk:
+                spec = replace(spec, scratch_bytes=None)
+            sandbox = await held.enter_async_context(open_sandbox(spec))
             await asyncio.to_thread(self._fill, sandbox.workspace_fd, with_source)
             yield OpenBuildroot(sandbox, self.steps, self.dependencies.proxies)
 

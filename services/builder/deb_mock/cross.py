@@ -6,6 +6,8 @@ finds no symbols files.
 """
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deb_mock import apt_output
@@ -13,9 +15,10 @@ from deb_mock.build_plan import is_cross
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import Base, BuildRequest
-from deb_mock.once_layer import layer_made_in, layer_path
+from deb_mock.once_layer import once_layer
 from deb_mock.steps import Steps
 from deborch_shared.errors import ErrorCode
+from deborch_shared.sandbox.box import Sandbox
 
 _LIBSTDCXX = re.compile(r"(libstdc\+\+-\d+-dev)(?::[a-z0-9-]+)?\.list\Z")
 _DPKG_INFO = Path("var/lib/dpkg/info")
@@ -38,35 +41,38 @@ class ForeignIndices:
         self._buildroots = buildroots
         self._environment = environment
 
-    async def layers(self, base: Base, request: BuildRequest, directory: Path, steps: Steps) -> tuple[Path, ...]:
-        """None for a native build, one for a cross build.
+    @asynccontextmanager
+    async def layers(self, base: Base, request: BuildRequest, steps: Steps) -> AsyncIterator[tuple[Path, ...]]:
+        """None for a native build, one for a cross build, which nobody removes meanwhile.
 
         Raises:
             DeborchError: INVALID_INPUT if dpkg does not know the architecture, FETCH_FAILED if the suite lacks it.
         """
         if not is_cross(request):
-            return ()
-        layer = layer_path(directory, f"foreign-{request.host_architecture}", base)
-        if not layer.is_dir():
-            await self._make(base, request, layer, steps)
-        return (layer,)
-
-    async def _make(self, base: Base, request: BuildRequest, layer: Path, steps: Steps) -> None:
+            yield ()
+            return
         host = str(request.host_architecture)
+
+        async def fill(sandbox: Sandbox) -> None:
+            await self._read_lists(sandbox, base, host, steps)
+
+        async with once_layer(self._buildroots, base, f"foreign-{host}", fill, steps) as layer:
+            yield (layer,)
+
+    async def _read_lists(self, sandbox: Sandbox, base: Base, host: str, steps: Steps) -> None:
         steps.say(f"reading the package lists of {host}, once for this base")
-        async with layer_made_in(self._buildroots, base, f"foreign-{host}", layer) as sandbox:
-            known = await steps.run(sandbox, ["dpkg-architecture", f"-a{host}", "-qDEB_HOST_ARCH"], check=False)
-            if known.returncode != 0 or b"unknown" in known.output.lower():
-                raise failure(
-                    FailureClass.POLICY,
-                    ErrorCode.INVALID_INPUT,
-                    f"{host} is no architecture that the dpkg of {base.suite} knows",
-                    hint="`dpkg-architecture -L` lists them",
-                )
-            await steps.run(sandbox, ["dpkg", "--add-architecture", host])
-            command = ["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"]
-            read = await steps.run(sandbox, command, env=self._environment, network=True, check=False)
-            if read.returncode != 0:
-                output = read.output.decode("utf-8", "replace")
-                doing = f"reading the package lists of {host}"
-                raise apt_output.explain(output, doing=doing, otherwise=FailureClass.FETCH)
+        known = await steps.run(sandbox, ["dpkg-architecture", f"-a{host}", "-qDEB_HOST_ARCH"], check=False)
+        if known.returncode != 0 or b"unknown" in known.output.lower():
+            raise failure(
+                FailureClass.POLICY,
+                ErrorCode.INVALID_INPUT,
+                f"{host} is no architecture that the dpkg of {base.suite} knows",
+                hint="`dpkg-architecture -L` lists them",
+            )
+        await steps.run(sandbox, ["dpkg", "--add-architecture", host])
+        command = ["apt-get", "-q", *apt_output.STRICT_UPDATE, "update"]
+        read = await steps.run(sandbox, command, env=self._environment, network=True, check=False)
+        if read.returncode != 0:
+            output = read.output.decode("utf-8", "replace")
+            doing = f"reading the package lists of {host}"
+            raise apt_output.explain(output, doing=doing, otherwise=FailureClass.FETCH)

@@ -9,19 +9,28 @@ started; with extra repositories the state of their archives is part of the ques
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from deb_mock import apt_output, cross, locks, relations
+from deb_mock import apt_output, cross, relations
 from deb_mock.buildroot import Buildroots
 from deb_mock.debs import DebCache
-from deb_mock.dependency_apt import Answer, AroundApt, DependencyApt, answer_of, installed_names, names_of, unchanged
-from deb_mock.failures import FailureClass, failure, failures_are
-from deb_mock.layers import Answers, LayerStore
+from deb_mock.dependency_apt import (
+    NO_PLUGINS,
+    Answer,
+    AptPlugins,
+    AroundApt,
+    DependencyApt,
+    answer_of,
+    installed_names,
+    names_of,
+)
+from deb_mock.failures import FailureClass, failures_are
+from deb_mock.layers import Answers, LayerContents, LayerStore
 from deb_mock.model import Base, BuildRequest, EngineConfig, ExtraRepository
 from deb_mock.question import Question
 from deb_mock.release import is_expired, read_releases, repository_urls, state_of
@@ -29,7 +38,6 @@ from deb_mock.repositories import WORKSPACE, put_file
 from deb_mock.solver import AspcudSolver, exact_arguments
 from deb_mock.source import SourcePackage
 from deb_mock.steps import Steps
-from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox import record
 from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.sandbox.spec import Bind
@@ -86,55 +94,28 @@ class DependencyResolver:
         self._aspcud = AspcudSolver(buildroots, self._environment)
         self._foreign = cross.ForeignIndices(buildroots, self._environment)
 
-    async def provide(
+    @asynccontextmanager
+    async def provided(
         self,
         base: Base,
         package: SourcePackage,
         request: BuildRequest,
         steps: Steps,
-        around_apt: AroundApt = unchanged,
-    ) -> Dependencies:
-        """The layers with the build dependencies of `package`.
+        plugins: AptPlugins = NO_PLUGINS,
+    ) -> AsyncIterator[Dependencies]:
+        """The layers with the build dependencies of `package`, which nobody removes meanwhile.
 
         Raises:
             DeborchError: DEPENDENCY_WAIT with `missing`, FETCH_FAILED, or CHROOT_FAILED if a package does not install.
         """
-        question = Question(base, package.description, request)
+        question = Question(base, package.description, request, plugins.apt_settings)
         store = LayerStore(self._buildroots.layers_of(base))
         store.directory.mkdir(parents=True, exist_ok=True)
-        foreign = await self._foreign.layers(base, request, store.directory, steps)
-        work = _Work(base, store, question, steps, around_apt, foreign)
-        answers = Answers(store.directory)
-        state = await self._state_of(request.extra_sources)
-        if state is not None:
-            known = await self._remembered(store, answers, question.key(base.name, state))
-            if known is not None:
-                return replace(known, layers=(*known.layers, *foreign))
-        name = f"{request.build_id}-asked-{secrets.token_hex(4)}"
-        changes = store.directory / f".{name}"
-        async with record.owned(self._config.sandboxes_dir, name, [changes]):
-            asked = await self._ask(work, changes)
-            made = await self._find_or_make(work, asked)
-        if not asked.refreshed:
-            answers.put(asked.key, asked.answer.layer)
-        return replace(made, layers=(*made.layers, *foreign))
-
-    @contextmanager
-    def in_use(self, dependencies: Dependencies) -> Iterator[None]:
-        """Keep the layers from being removed meanwhile.
-
-        Raises:
-            DeborchError: CHROOT_FAILED (temporary) if one was just removed.
-        """
-        with LayerStore(self._config.layers_dir).in_use(dependencies.layers) as there:
-            if not there:
-                raise failure(
-                    FailureClass.CHROOT,
-                    ErrorCode.CHROOT_FAILED,
-                    "a dependency layer was removed meanwhile",
-                    hint="try again: it is made anew",
-                )
-            yield
+        async with AsyncExitStack() as held:
+            foreign = await held.enter_async_context(self._foreign.layers(base, request, steps))
+            work = _Work(base, store, question, steps, plugins.apt, foreign)
+            found = await self._remembered(work, held) or await self._asked(work, held)
+            yield replace(found, layers=(*found.layers, *foreign))
 
     async def _state_of(self, repositories: Sequence[ExtraRepository]) -> str | None:
         """The state that extra repositories are in, without a sandbox; None if only apt can tell."""
@@ -145,15 +126,26 @@ class DependencyResolver:
             return None
         return state_of(contents)
 
-    @staticmethod
-    async def _remembered(store: LayerStore, answers: Answers, key: str) -> Dependencies | None:
-        layer = answers.get(key)
+    async def _remembered(self, work: _Work, held: AsyncExitStack) -> Dependencies | None:
+        """What apt said before to the same question, if it need not be asked again."""
+        state = await self._state_of(work.question.request.extra_sources)
+        if state is None:
+            return None
+        layer = Answers(work.store.directory).get(work.question.key(work.base.name, state))
         if layer is None:
             return None
-        if not layer:
-            return Dependencies((), "hit")
-        chain = await asyncio.to_thread(store.find, layer)
+        chain = await held.enter_async_context(work.store.found(layer)) if layer else ()
         return None if chain is None else Dependencies(chain, "hit")
+
+    async def _asked(self, work: _Work, held: AsyncExitStack) -> Dependencies:
+        name = f"{work.question.request.build_id}-asked-{secrets.token_hex(4)}"
+        changes = work.store.directory / f".{name}"
+        async with record.owned(self._config.sandboxes_dir, name, [changes]):
+            asked = await self._ask(work, changes)
+            found = await self._find_or_make(work, asked, held)
+        if not asked.refreshed:
+            Answers(work.store.directory).put(asked.key, asked.answer.layer)
+        return found
 
     async def _ask(self, work: _Work, changes: Path) -> _Asked:
         base, question, request = work.base, work.question, work.question.request
@@ -174,41 +166,39 @@ class DependencyResolver:
         question = work.question
         if question.request.resolver == "apt":
             return await apt.resolve(question), question.arguments
-        answer = answer_of(await self._aspcud.choose(question, work.store.directory, work.foreign, work.steps))
+        answer = answer_of(await self._aspcud.choose(question, work.foreign, work.steps))
         return answer, exact_arguments(answer)
 
-    async def _find_or_make(self, work: _Work, asked: _Asked) -> Dependencies:
-        store, steps, layer = work.store, work.steps, asked.answer.layer
+    async def _find_or_make(self, work: _Work, asked: _Asked, held: AsyncExitStack) -> Dependencies:
+        layer, steps = asked.answer.layer, work.steps
         if not layer:
             return Dependencies((), "hit")
+
+        async def make(target: Path) -> LayerContents:
+            return await self._make_from_largest(work, asked, target)
+
         waiting = "another build installs the same build dependencies; waiting for it"
-        async with locks.exclusive(store.lock(layer), on_wait=lambda: steps.say(waiting), remove=True):
-            chain = await asyncio.to_thread(store.find, layer)
-            if chain is not None:
-                return Dependencies(chain, "hit")
-            if not await store.remove(layer):
-                raise failure(
-                    FailureClass.CHROOT,
-                    ErrorCode.CHROOT_FAILED,
-                    f"the dependency layer {layer} is damaged, and a build uses it",
-                    hint="try again once that build has ended: the layer is made anew then",
-                )
-            start = None if asked.answer.removed else store.largest_subset(asked.answer.files)
-            below = await asyncio.to_thread(store.find, start) if start else None
+        making = work.store.made_once(layer, make, on_wait=lambda: steps.say(waiting))
+        found = await held.enter_async_context(making)
+        return Dependencies(found.chain, "miss" if found.made else "hit")
+
+    async def _make_from_largest(self, work: _Work, asked: _Asked, target: Path) -> LayerContents:
+        start = None if asked.answer.removed else work.store.largest_subset(asked.answer.files)
+        async with work.store.found(start) if start else nullcontext() as below:
             if below is not None:
                 try:
-                    return await self._make(work, asked, below)
+                    return await self._make(work, asked, below, target)
                 except _NotTheSameSetError:
-                    steps.say("a smaller layer led to other packages; installing on the base instead")
-            return await self._make(work, asked, ())
+                    work.steps.say("a smaller layer led to other packages; installing on the base instead")
+        return await self._make(work, asked, (), target)
 
-    async def _make(self, work: _Work, asked: _Asked, below: tuple[Path, ...]) -> Dependencies:
+    async def _make(self, work: _Work, asked: _Asked, below: tuple[Path, ...], target: Path) -> LayerContents:
         base, store, question = work.base, work.store, work.question
         request, answer = question.request, asked.answer
         if below:
-            held = store.marker(below[0].name)
+            known = store.marker(below[0].name)
             work.steps.say(
-                f"starting from a layer with {len(held.files) if held else 0} of {len(answer.files)} packages"
+                f"starting from a layer with {len(known.files) if known else 0} of {len(answer.files)} packages"
             )
         upper = store.directory / f".new-{request.build_id}-{secrets.token_hex(4)}"
         spec = self._buildroots.spec(
@@ -218,25 +208,22 @@ class DependencyResolver:
             upper=upper,
             repositories=request.extra_sources,
         )
-        with store.in_use(below):
-            async with self._debs.offered(answer.files) as offered:
-                spec = replace(spec, binds=(*spec.binds, Bind(offered, _OFFERED)))
-                with failures_are(FailureClass.CHROOT):
-                    async with open_sandbox(spec) as sandbox:
-                        apt = DependencyApt(sandbox, work.steps, self._environment, work.around_apt)
-                        put_file(sandbox, relations.NAME_INSIDE, question.dsc)
-                        names = sorted(path.name for path in offered.iterdir())
-                        await apt.have_archives(_OFFERED, names)
-                        if len(names) < len(answer.files):
-                            await apt.download(asked.arguments)
-                            await self._debs.take_in(answer.files, upper / "var/cache/apt/archives")
-                        await apt.install(asked.arguments)
-                        if below:
-                            await _check_the_set(apt, base, answer)
-                        sandbox.keep_changes_as(store.directory / answer.layer)
-        parents = [path.name for path in below]
-        await asyncio.to_thread(store.complete, answer.layer, answer.files, parents)
-        return Dependencies((store.directory / answer.layer, *below), "miss")
+        async with self._debs.offered(answer.files) as offered:
+            spec = replace(spec, binds=(*spec.binds, Bind(offered, _OFFERED)))
+            with failures_are(FailureClass.CHROOT):
+                async with open_sandbox(spec) as sandbox:
+                    apt = DependencyApt(sandbox, work.steps, self._environment, work.around_apt)
+                    put_file(sandbox, relations.NAME_INSIDE, question.dsc)
+                    names = sorted(path.name for path in offered.iterdir())
+                    await apt.have_archives(_OFFERED, names)
+                    if len(names) < len(answer.files):
+                        await apt.download(asked.arguments)
+                        await self._debs.take_in(answer.files, upper / "var/cache/apt/archives")
+                    await apt.install(asked.arguments)
+                    if below:
+                        await _check_the_set(apt, base, answer)
+                    sandbox.keep_changes_as(target)
+        return LayerContents(answer.files, tuple(path.name for path in below))
 
 
 async def _check_the_set(apt: DependencyApt, base: Base, answer: Answer) -> None:

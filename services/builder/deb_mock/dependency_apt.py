@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from deb_mock import apt_output
 from deb_mock.failures import FailureClass
@@ -27,10 +28,35 @@ AroundApt = Callable[[list[str]], AbstractAsyncContextManager[list[str]]]
 """Entered around each command of apt with its command line; what it yields is run."""
 
 
+class AptPlugins(Protocol):
+    """What plug-ins do to apt."""
+
+    @property
+    def apt_settings(self) -> tuple[str, ...]:
+        """Options that they add to each command line; other ones may lead to other packages."""
+        ...
+
+    def apt(self, argv: list[str]) -> AbstractAsyncContextManager[list[str]]:
+        """An `AroundApt`."""
+        ...
+
+
 @asynccontextmanager
 async def unchanged(argv: list[str]) -> AsyncIterator[list[str]]:
     """Nothing around it."""
     yield argv
+
+
+class _NoPlugins:
+    """Leaves apt as it is."""
+
+    apt_settings = ()
+
+    def apt(self, argv: list[str]) -> AbstractAsyncContextManager[list[str]]:
+        return unchanged(argv)
+
+
+NO_PLUGINS: AptPlugins = _NoPlugins()
 
 
 @dataclass(frozen=True, slots=True)

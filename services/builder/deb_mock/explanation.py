@@ -5,6 +5,7 @@ Nothing is installed and nothing is kept. The lists of the suite are read anew, 
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from deb_mock import apt_output, cross, relations
@@ -83,13 +84,12 @@ class Explainer:
             DeborchError: FETCH_FAILED if a list cannot be read.
         """
         question = Question(base, source, request)
-        directory = self._buildroots.layers_of(base)
-        directory.mkdir(parents=True, exist_ok=True)
-        below = await self._foreign.layers(base, request, directory, steps)
-        spec = self._buildroots.spec(
-            f"{request.build_id}-explain", base, layers=below, repositories=request.extra_sources
-        )
-        async with open_sandbox(spec) as sandbox:
+        async with AsyncExitStack() as held:
+            below = await held.enter_async_context(self._foreign.layers(base, request, steps))
+            spec = self._buildroots.spec(
+                f"{request.build_id}-explain", base, layers=below, repositories=request.extra_sources
+            )
+            sandbox = await held.enter_async_context(open_sandbox(spec))
             apt = _Inquiry(sandbox, steps, self._environment, request.host_architecture or request.architecture)
             put_file(sandbox, relations.NAME_INSIDE, question.dsc)
             for repository in request.extra_sources:

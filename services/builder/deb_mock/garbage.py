@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,11 @@ class _Item:
     name: str
     size_bytes: int
     used_at_s: float
+    """Never before what stands on it."""
     remove: Callable[[], Awaitable[bool]]
+    suite: str = ""
+    above: frozenset[str] = frozenset()
+    """Names of the layers that stand on it, which have to go first."""
 
 
 class GarbageCollector:
@@ -68,27 +72,28 @@ class GarbageCollector:
 
     async def collect(self) -> list[Removed]:
         """Remove what is too old, then the longest unused until sizes are within the limits."""
-        removed = [found async for found in self._remove_old()]
-        await self._remove_traces()
-        used_bytes = sum(item.size_bytes for item in self._items()) if self._config.cache_max_bytes else 0
-        while (why := self._over_limit(used_bytes)) is not None:
-            found = await self._remove_longest_unused(why)
-            if found is None:
-                break
-            used_bytes -= found.size_bytes
-            removed.append(found)
+        now_s = time.time()
+        oldest_s, latest_s = now_s - self._config.unused_max_age_s, now_s - _JUST_USED_S
+        items = await asyncio.to_thread(lambda: list(self._items()))
+        used_bytes = sum(item.size_bytes for item in items)
+
+        def why(item: _Item) -> str | None:
+            if item.used_at_s < oldest_s:
+                return "unused for too long"
+            return self._over_limit(used_bytes) if item.used_at_s < latest_s else None
+
+        removed: list[Removed] = []
+        async for gone in _remove(items, why):
+            used_bytes -= gone.size_bytes
+            removed.append(gone)
+        await asyncio.to_thread(self._remove_traces)
         return removed
 
     async def scrub(self, kind: CacheKind, suite: str | None = None) -> list[Removed]:
         """Remove all of a kind that no build uses, of `suite` or of all; layers go before those that they stand on."""
-        removed = []
-        while True:
-            found = (*self._items(), *self._directories())
-            items = [item for item in found if item.kind is kind and self._is_of(item, suite)]
-            gone = [item for item in items if await item.remove()]
-            removed += [Removed(item.kind, item.name, item.size_bytes, "scrubbed") for item in gone]
-            if not gone or kind is not CacheKind.LAYER:
-                return removed
+        items = await asyncio.to_thread(lambda: [*self._items(), *self._directories()])
+        wanted = [item for item in items if item.kind is kind and suite in (None, item.suite)]
+        return [gone async for gone in _remove(wanted, lambda _: "scrubbed")]
 
     def stores(self) -> Iterator[LayerStore]:
         """Every directory of layers."""
@@ -112,19 +117,6 @@ class GarbageCollector:
                 removed += await store.recover()
         return tuple(removed)
 
-    async def _remove_old(self) -> AsyncIterator[Removed]:
-        oldest_s = time.time() - self._config.unused_max_age_s
-        for item in list(self._items()):
-            if item.used_at_s < oldest_s and await item.remove():
-                yield Removed(item.kind, item.name, item.size_bytes, "unused for too long")
-
-    async def _remove_longest_unused(self, why: str) -> Removed | None:
-        latest_s = time.time() - _JUST_USED_S
-        for item in sorted(self._items(), key=lambda item: item.used_at_s):
-            if item.used_at_s < latest_s and await item.remove():
-                return Removed(item.kind, item.name, item.size_bytes, why)
-        return None
-
     def _over_limit(self, used_bytes: int) -> str | None:
         if self._free_bytes() < self._config.free_space_floor_bytes:
             return "the disk is nearly full"
@@ -137,39 +129,27 @@ class GarbageCollector:
         return found.f_bavail * found.f_frsize
 
     def _items(self) -> Iterator[_Item]:
-        """All that could be removed now: layers on which no other stands, and what is not the newest of its kind."""
+        """All that could be removed, whether in use or not. It reads sizes from the disk, so it takes a while."""
+        bases = self._bases.all()
+        suites = {base.name: base.suite for base in bases} | {base.tree: base.suite for base in bases}
         for store in self.stores():
-            markers = list(store.markers())
-            needed = {parent for marker in markers for parent in marker.parents}
-            for marker in markers:
-                if marker.digest not in needed:
-                    name = f"{store.directory.parent.name}/{marker.digest}"
-                    used_at_s = store.used_at_s(marker.digest)
-                    yield _Item(
-                        CacheKind.LAYER, name, marker.size_bytes, used_at_s, _layer_remover(store, marker.digest)
-                    )
-        for base in self._bases.all():
+            tree = store.directory.parent.name
+            yield from _layers(store, tree, suites.get(tree, ""))
+        for base in bases:
             used_at_s = self._bases.used_at_s(base)
-            yield _Item(CacheKind.BASE, base.name, base.size_bytes, used_at_s, _base_remover(self._bases, base))
+            remove = _base_remover(self._bases, base, used_at_s)
+            yield _Item(CacheKind.BASE, base.name, base.size_bytes, used_at_s, remove, base.suite)
         yield from self._bootstraps()
         for path in DebCache(self._config.debs_dir, self._config.sandboxes_dir).all():
             with suppress(FileNotFoundError):
                 found = path.stat()
                 yield _Item(CacheKind.DEB, path.stem, found.st_size, found.st_mtime, _file_remover(path))
 
-    def _is_of(self, item: _Item, suite: str | None) -> bool:
-        if suite is None:
-            return True
-        if item.kind not in (CacheKind.BASE, CacheKind.LAYER):
-            return False
-        wanted = {base.name: base.suite for base in self._bases.all()}
-        wanted |= {base.tree: base.suite for base in self._bases.all()}
-        return wanted.get(item.name.partition("/")[0]) == suite
-
     def _directories(self) -> Iterator[_Item]:
         """Caches that others fill: sources by name, and what compilers keep."""
-        for kind in (CacheKind.SOURCES, CacheKind.CCACHE):
-            for path in sorted((self._config.cache_dir / kind.value).glob("[!.]*")):
+        cache_dir = self._config.cache_dir
+        for kind, directory in ((CacheKind.SOURCES, "sources"), (CacheKind.CCACHE, "plugins/ccache")):
+            for path in sorted((cache_dir / directory).glob("[!.]*")):
                 if kind is CacheKind.SOURCES or path.is_dir():
                     yield _Item(kind, path.name, tree_size_bytes(path), path.stat().st_mtime, _tree_remover(path))
 
@@ -180,7 +160,7 @@ class GarbageCollector:
                 remove = _tree_remover(path, lock)
                 yield _Item(CacheKind.BOOTSTRAP, path.name, tree_size_bytes(path), path.stat().st_mtime, remove)
 
-    async def _remove_traces(self) -> None:
+    def _remove_traces(self) -> None:
         """Answers that name layers that are gone, and files whose writers died before they were whole."""
         for store in self.stores():
             for path in store.directory.glob("*.answer"):
@@ -197,6 +177,27 @@ class GarbageCollector:
                     path.unlink(missing_ok=True)
 
 
+async def _remove(items: Iterable[_Item], why: Callable[[_Item], str | None]) -> AsyncIterator[Removed]:
+    """Remove the longest unused first, those for which `why` has an answer, but nothing on which a layer stands."""
+    gone: set[str] = set()
+    for item in sorted(items, key=lambda item: (item.used_at_s, len(item.above))):
+        reason = why(item) if item.above <= gone else None
+        if reason is not None and await item.remove():
+            gone.add(item.name)
+            yield Removed(item.kind, item.name, item.size_bytes, reason)
+
+
+def _layers(store: LayerStore, tree: str, suite: str) -> Iterator[_Item]:
+    markers = list(store.markers())
+    used_at_s = {marker.digest: store.used_at_s(marker.digest) for marker in markers}
+    for marker in markers:
+        above = [other.digest for other in markers if marker.digest in other.parents]
+        last_s = max(used_at_s[digest] for digest in (marker.digest, *above))
+        names = frozenset(f"{tree}/{digest}" for digest in above)
+        remove = _layer_remover(store, marker.digest, last_s)
+        yield _Item(CacheKind.LAYER, f"{tree}/{marker.digest}", marker.size_bytes, last_s, remove, suite, names)
+
+
 def _layer_of(answer: Path) -> str | None:
     try:
         return str(json.loads(answer.read_text())["layer"])
@@ -204,12 +205,20 @@ def _layer_of(answer: Path) -> str | None:
         return None
 
 
-def _layer_remover(store: LayerStore, digest: str) -> Callable[[], Awaitable[bool]]:
-    return lambda: store.remove(digest)
+def _layer_remover(store: LayerStore, digest: str, used_at_s: float) -> Callable[[], Awaitable[bool]]:
+    async def remove() -> bool:
+        """Not if it was used since it was looked at."""
+        return store.used_at_s(digest) <= used_at_s and await store.remove(digest)
+
+    return remove
 
 
-def _base_remover(bases: BaseStore, base: Base) -> Callable[[], Awaitable[bool]]:
-    return lambda: bases.remove(base)
+def _base_remover(bases: BaseStore, base: Base, used_at_s: float) -> Callable[[], Awaitable[bool]]:
+    async def remove() -> bool:
+        """Not if it was used since it was looked at."""
+        return bases.used_at_s(base) <= used_at_s and await bases.remove(base)
+
+    return remove
 
 
 def _file_remover(path: Path) -> Callable[[], Awaitable[bool]]:

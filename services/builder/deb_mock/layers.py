@@ -6,6 +6,7 @@ what its marker says, is damaged; whoever holds `DIGEST.lock` removes and remake
 would install for some relations.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -13,13 +14,15 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deb_mock import locks
 from deb_mock.base_index import tree_contents, tree_size_bytes
+from deb_mock.failures import FailureClass, failure
+from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import boot_id, remove_trees
 
 File = tuple[str, str, str]
@@ -47,11 +50,79 @@ class LayerMarker:
     boot_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LayerContents:
+    """What is in a layer that was just made."""
+
+    files: tuple[File, ...]
+    parents: tuple[str, ...] = ()
+    """Layers below it, nearest first."""
+    with_apt_state: bool = False
+    """Whether what `_NOT_KEPT` names is kept in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLayer:
+    """A layer with those below it, nearest first."""
+
+    chain: tuple[Path, ...]
+    made: bool
+    """False: it was there already."""
+
+
+Making = Callable[[Path], Awaitable[LayerContents]]
+"""Makes the directory of a layer, which does not exist yet."""
+
+
 class LayerStore:
     """The layers on one tree."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+
+    @asynccontextmanager
+    async def made_once(self, digest: str, make: Making, *, on_wait: Callable[[], None]) -> AsyncIterator[FoundLayer]:
+        """The layer of that name, by `make` unless it is there and whole; nobody removes it before the end.
+
+        Whoever is first makes it, and the others wait, which `on_wait` is told.
+
+        Raises:
+            DeborchError: CHROOT_FAILED (temporary) if the layer is damaged and a buildroot uses it.
+        """
+        async with AsyncExitStack() as held:
+            chain = await held.enter_async_context(self.found(digest))
+            made = False
+            if chain is None:
+                async with locks.exclusive(self.lock(digest), on_wait=on_wait, remove=True):
+                    chain = await held.enter_async_context(self.found(digest))
+                    if chain is None:
+                        chain, made = await self._make(digest, make, held), True
+            yield FoundLayer(chain, made)
+
+    async def _make(self, digest: str, make: Making, held: AsyncExitStack) -> tuple[Path, ...]:
+        if not await self.remove(digest):
+            raise failure(
+                FailureClass.CHROOT,
+                ErrorCode.CHROOT_FAILED,
+                f"the dependency layer {digest} is damaged, and a build uses it",
+                hint="try again once that build has ended: the layer is made anew then",
+            )
+        contents = await make(self.directory / digest)
+        chain = (self.directory / digest, *(self.directory / parent for parent in contents.parents))
+        if not held.enter_context(self.in_use(chain)):
+            raise removed_meanwhile()
+        await asyncio.to_thread(self.complete, digest, contents)
+        return chain
+
+    @asynccontextmanager
+    async def found(self, digest: str) -> AsyncIterator[tuple[Path, ...] | None]:
+        """As `find`, and nobody removes them before the end."""
+        chain = await asyncio.to_thread(self.find, digest)
+        with ExitStack() as held:
+            if chain is not None and not held.enter_context(self.in_use(chain)):
+                held.close()
+                chain = None
+            yield chain
 
     def find(self, digest: str) -> tuple[Path, ...] | None:
         """The layer of that name and those below it, nearest first; None if there is none, or it is damaged."""
@@ -96,17 +167,17 @@ class LayerStore:
         except FileNotFoundError:
             return 0.0
 
-    def complete(self, digest: str, files: Sequence[File], parents: Sequence[str]) -> None:
+    def complete(self, digest: str, contents: LayerContents) -> None:
         """The directory `digest` is there and nobody writes to it any more: make it a layer."""
         layer = self.directory / digest
-        for name in _NOT_KEPT:
+        for name in () if contents.with_apt_state else _NOT_KEPT:
             _discard(layer, name)
         count, length_bytes = tree_contents(layer)
         self._write(
             LayerMarker(
                 digest=digest,
-                files=tuple(files),
-                parents=tuple(parents),
+                files=contents.files,
+                parents=contents.parents,
                 count=count,
                 length_bytes=length_bytes,
                 size_bytes=tree_size_bytes(layer),
@@ -178,6 +249,16 @@ class LayerStore:
         for digest in digests:
             with suppress(FileNotFoundError):
                 os.utime(self.directory / f"{digest}{MARKER}")
+
+
+def removed_meanwhile() -> DeborchError:
+    """A layer went before it could be held."""
+    return failure(
+        FailureClass.CHROOT,
+        ErrorCode.CHROOT_FAILED,
+        "a dependency layer was removed meanwhile",
+        hint="try again: it is made anew",
+    )
 
 
 class Answers:

@@ -4,21 +4,20 @@ A layer is named by what apt would fetch, and by the layers that it lies on. As 
 the network, and maintainer scripts do not.
 """
 
-import asyncio
 import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deb_mock import apt_output, locks
+from deb_mock import apt_output
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.installed import QUERY, ExactVersion, InstalledPackage, installed_packages
-from deb_mock.layers import Answers, LayerStore
+from deb_mock.layers import Answers, LayerContents, LayerStore, removed_meanwhile
 from deb_mock.model import Base, EngineConfig, ExactSet, ExtraRepository
 from deb_mock.repositories import add_repository
 from deb_mock.steps import Steps
@@ -55,27 +54,34 @@ class PackageLayers:
         self._environment = {**apt_output.APT_ENVIRONMENT, **config.proxies}
         self._buildroots = buildroots
 
-    async def with_tools(self, base: Base, under: Sequence[Path], tools: Sequence[str], steps: Steps) -> PackageLayer:
-        """`under`, and above it the newest versions of `tools` in the suite.
+    @asynccontextmanager
+    async def with_tools(
+        self, base: Base, under: Sequence[Path], tools: Sequence[str], steps: Steps
+    ) -> AsyncIterator[PackageLayer]:
+        """`under`, and above it the newest versions of `tools` in the suite. Nobody removes them meanwhile.
 
         Raises:
             DeborchError: DEPENDENCY_WAIT, FETCH_FAILED or CHROOT_FAILED
         """
-        store = self._store(base)
+        store, below = self._store(base), tuple(under)
         answers = Answers(store.directory)
-        key = _digest(["tools", base.name, [path.name for path in under], sorted(tools)])
-        known = answers.get(key)
-        chain = await asyncio.to_thread(store.find, known) if known else None
-        if chain is None:
-            with store.in_use(under):
-                chain = await self._make(_Work(base, store, tuple(under), (), steps), tools)
-            answers.put(key, chain[0].name if chain else "")
-        return PackageLayer(chain)
+        key = _digest(["tools", base.name, [path.name for path in below], sorted(tools)])
+        async with AsyncExitStack() as held:
+            if not held.enter_context(store.in_use(below)):
+                raise removed_meanwhile()
+            known = answers.get(key)
+            chain = await held.enter_async_context(store.found(known)) if known else below if known == "" else None
+            if chain is None:
+                chain = await self._made(_Work(base, store, below, (), steps), tools, held)
+                answers.put(key, chain[0].name if chain != below else "")
+            yield PackageLayer(chain)
 
+    @asynccontextmanager
     async def exactly(
         self, base: Base, wanted: ExactSet, repositories: Sequence[ExtraRepository], steps: Steps
-    ) -> PackageLayer:
-        """A layer with exactly the versions of `wanted`, from the suite and `repositories`.
+    ) -> AsyncIterator[PackageLayer]:
+        """A layer with exactly the versions of `wanted`, from the suite and `repositories`. Nobody removes it
+        meanwhile.
 
         Raises:
             DeborchError: DEPENDENCY_WAIT with `missing` if a version cannot be had and only it will do.
@@ -93,8 +99,8 @@ class PackageLayers:
         arguments += [each.name for each in missing if each.name not in names]
         for each in missing:
             steps.say(f"{each.for_apt()} cannot be had; the nearest version is taken")
-        layers = await self._make(work, arguments) if arguments else ()
-        return PackageLayer(layers, missing)
+        async with AsyncExitStack() as held:
+            yield PackageLayer(await self._made(work, arguments, held) if arguments else (), missing)
 
     async def available(self, base: Base, names: Sequence[str], steps: Steps) -> frozenset[str]:
         """Which of `names` the suite has."""
@@ -120,7 +126,7 @@ class PackageLayers:
             await apt.run([*apt_output.STRICT_UPDATE, "update"], "reading extra repositories", network=True)
         return apt, sandbox
 
-    async def _make(self, work: _Work, packages: Sequence[str]) -> tuple[Path, ...]:
+    async def _made(self, work: _Work, packages: Sequence[str], held: AsyncExitStack) -> tuple[Path, ...]:
         """The layers with `packages`, found or made; apt is asked in the sandbox that would become the layer."""
         store, command = work.store, [*_INSTALL, *packages]
         upper = store.directory / f".new-packages-{secrets.token_hex(8)}"
@@ -130,23 +136,20 @@ class PackageLayers:
             needed = apt_output.downloads(printed)
             if not needed:
                 return work.under
-            layer = _digest(["packages", [path.name for path in work.under], needed])[:32]
-            waiting = "another process installs the same packages; waiting for it"
-            lock = locks.exclusive(store.lock(layer), on_wait=lambda: work.steps.say(waiting), remove=True)
-            async with lock:
-                chain = await asyncio.to_thread(store.find, layer)
-                if chain is not None:
-                    return chain
-                await store.remove(layer)
+
+            async def make(target: Path) -> LayerContents:
                 await apt.run(["--download-only", *command], "downloading packages", network=True)
                 await apt.run(command, "installing packages", otherwise=FailureClass.INSTALL)
                 await apt.run(["clean"], "installing packages")
-                sandbox.keep_changes_as(store.directory / layer)
+                sandbox.keep_changes_as(target)
                 await stack.aclose()
-                below = [file for path in work.under if (held := store.marker(path.name)) for file in held.files]
-                parents = [path.name for path in work.under]
-                await asyncio.to_thread(store.complete, layer, [*needed, *below], parents)
-        return (store.directory / layer, *work.under)
+                below = [file for path in work.under if (known := store.marker(path.name)) for file in known.files]
+                return LayerContents((*needed, *below), tuple(path.name for path in work.under))
+
+            layer = _digest(["packages", [path.name for path in work.under], needed])[:32]
+            waiting = "another process installs the same packages; waiting for it"
+            making = store.made_once(layer, make, on_wait=lambda: work.steps.say(waiting))
+            return (await held.enter_async_context(making)).chain
 
 
 class _Apt:

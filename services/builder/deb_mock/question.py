@@ -22,6 +22,8 @@ class Question:
     base: Base
     source: SourceDescription
     request: BuildRequest
+    settings: tuple[str, ...] = ()
+    """Options for apt beside its arguments, from plug-ins."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -50,4 +52,5 @@ class Question:
         request = self.request
         stanzas = [(repository.deb822, repository.pin) for repository in request.extra_sources]
         wanted = sorted(self.relations.items())
-        return digest_of([wanted, self.options, request.architecture, request.resolver, base, stanzas, repositories])
+        options = (self.options, self.settings)
+        return digest_of([wanted, options, request.architecture, request.resolver, base, stanzas, repositories])

@@ -15,7 +15,7 @@ from deb_mock.buildroot import Buildroots
 from deb_mock.dependency_apt import Answer
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import Base
-from deb_mock.once_layer import layer_made_in, layer_path
+from deb_mock.once_layer import once_layer
 from deb_mock.question import Question
 from deb_mock.repositories import WORKSPACE, add_repository, put_file
 from deb_mock.steps import Steps
@@ -57,7 +57,7 @@ class AspcudSolver:
         self._buildroots = buildroots
         self._environment = environment
 
-    async def choose(self, question: Question, directory: Path, below: Sequence[Path], steps: Steps) -> str:
+    async def choose(self, question: Question, below: Sequence[Path], steps: Steps) -> str:
         """What apt prints for the choice: addresses of packages to install, names of packages to remove.
 
         Raises:
@@ -71,11 +71,17 @@ class AspcudSolver:
                 "aspcud does not resolve cross builds",
                 hint="resolve by apt (--resolver apt)",
             )
-        layer = layer_path(directory, _PURPOSE, base)
-        if not layer.is_dir():
-            await self._make(base, layer, steps)
+
+        async def fill(sandbox: Sandbox) -> None:
+            await self._install(sandbox, base, steps)
+
+        async with once_layer(self._buildroots, base, _PURPOSE, fill, steps) as layer:
+            return await self._ask(question, (layer, *below), steps)
+
+    async def _ask(self, question: Question, layers: Sequence[Path], steps: Steps) -> str:
+        base, request = question.base, question.request
         spec = self._buildroots.spec(
-            f"{request.build_id}-solver", base, layers=(layer, *below), repositories=request.extra_sources
+            f"{request.build_id}-solver", base, layers=layers, repositories=request.extra_sources
         )
         status = Bind(base.root / "var/lib/dpkg/status", _STATUS_OF_BASE)
         async with open_sandbox(replace(spec, binds=(*spec.binds, status))) as sandbox:
@@ -117,11 +123,12 @@ class AspcudSolver:
                 stanza.append(f"{field}: {reduced.output.decode('utf-8', 'replace').replace(':native', '')}")
         return "\n".join((*stanza, f"Filename: ./{_STAND_IN}.deb", "Size: 1", f"SHA256: {'0' * 64}", "", ""))
 
-    async def _make(self, base: Base, layer: Path, steps: Steps) -> None:
+    async def _install(self, sandbox: Sandbox, base: Base, steps: Steps) -> None:
+        """Downloads have the network, maintainer scripts do not."""
         steps.say("installing aspcud in a layer of its own, once for this base")
-        async with layer_made_in(self._buildroots, base, _PURPOSE, layer) as sandbox:
-            command = ["apt-get", "-q", "-y", "install", *_PACKAGES]
-            result = await steps.run(sandbox, command, env=self._environment, network=True, check=False)
+        for words, network in ((("--download-only",), True), ((), False)):
+            command = ["apt-get", "-q", "-y", *words, "install", *_PACKAGES]
+            result = await steps.run(sandbox, command, env=self._environment, network=network, check=False)
             output = result.output.decode("utf-8", "replace")
             if result.returncode != 0 and apt_output.unmet_relations(output):
                 raise failure(
@@ -132,6 +139,7 @@ class AspcudSolver:
                 )
             if result.returncode != 0:
                 raise apt_output.explain(output, doing="installing aspcud", otherwise=FailureClass.CHROOT)
+        await steps.run(sandbox, ["apt-get", "clean"], quiet=True)
 
     async def _run(
         self, sandbox: Sandbox, argv: Sequence[str], doing: str, steps: Steps, *, network: bool = False

@@ -1,11 +1,12 @@
 """From an unpacked tree to a source package: `dpkg-source -b` as the build user of a clean buildroot."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 from deb_mock import relations
 from deb_mock.buildroot import Buildroots
-from deb_mock.dependencies import DependencyResolver
+from deb_mock.dependencies import Dependencies, DependencyResolver
 from deb_mock.failures import FailureClass, failure
 from deb_mock.fetch import take_source
 from deb_mock.model import BUILD_UID, BUILD_USER, Base, BuildRequest, FetchResult, LogSink, TreeRequest
@@ -36,8 +37,12 @@ class SourceMaker:
         steps = Steps(on_log, None)
         tree = await asyncio.to_thread(SourceTree.read, request.tree)
         tree.tarballs()
-        layers = await self._layers(base, tree, request, steps) if request.clean else ()
-        async with open_sandbox(self._buildroots.spec(request.request_id, base, layers=layers)) as sandbox:
+        async with AsyncExitStack() as held:
+            layers: tuple[Path, ...] = ()
+            if request.clean:
+                layers = (await held.enter_async_context(self._dependencies_of(base, tree, request, steps))).layers
+            spec = self._buildroots.spec(request.request_id, base, layers=layers)
+            sandbox = await held.enter_async_context(open_sandbox(spec))
             owner = self._buildroots.file_owner + BUILD_UID
             name = await asyncio.to_thread(tree.copy_into, sandbox.workspace_fd, owner)
             command = ["dpkg-buildpackage", "-S", "-us", "-uc", *([] if request.clean else ["-d", "-nc"])]
@@ -58,7 +63,9 @@ class SourceMaker:
                 )
             return await asyncio.to_thread(take_source, sandbox.workspace_fd, results)
 
-    async def _layers(self, base: Base, tree: SourceTree, request: TreeRequest, steps: Steps) -> tuple[Path, ...]:
+    def _dependencies_of(
+        self, base: Base, tree: SourceTree, request: TreeRequest, steps: Steps
+    ) -> AbstractAsyncContextManager[Dependencies]:
         source = tree.description
         package = SourcePackage(
             Path(source.dsc_name), relations.as_dsc(source, source.relations), source, request.tree.parent
@@ -73,4 +80,4 @@ class SourceMaker:
             mode="source",
             extra_sources=request.extra_sources,
         )
-        return (await self._dependencies.provide(base, package, build, steps)).layers
+        return self._dependencies.provided(base, package, build, steps)

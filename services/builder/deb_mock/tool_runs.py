@@ -5,6 +5,7 @@ What a tool leaves in its workspace is as foreign as what a build leaves, and co
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,10 +62,11 @@ class ToolRuns:
                 PROCESS_TIMEOUT if it takes too long.
         """
         check_name(request.run_id)
-        layer = await self._packages.with_tools(base, (), request.packages, steps)
-        spec = self._buildroots.spec(request.run_id, base, layers=layer.layers)
-        binds: Sequence[Bind] = [Bind(source, target) for source, target in request.shown]
-        async with open_sandbox(replace(spec, binds=(*spec.binds, *binds))) as sandbox:
+        async with AsyncExitStack() as held:
+            tools = await held.enter_async_context(self._packages.with_tools(base, (), request.packages, steps))
+            spec = self._buildroots.spec(request.run_id, base, layers=tools.layers)
+            binds: Sequence[Bind] = [Bind(source, target) for source, target in request.shown]
+            sandbox = await held.enter_async_context(open_sandbox(replace(spec, binds=(*spec.binds, *binds))))
             ended = await sandbox.run(
                 request.argv, uid=BUILD_UID, cwd=WORKSPACE, timeout_s=request.timeout_s, check=False
             )

@@ -235,13 +235,15 @@ async def test_a_tree_that_is_too_old_is_made_from_nothing_when_the_archive_chan
     assert second.tree == second.name
 
 
-async def test_a_base_that_lost_files_in_a_power_cut_is_made_anew(ensure, log):
+async def test_a_base_that_lost_files_in_a_power_cut_is_made_anew(ensure, store, log):
     first = await ensure()
     described = first.directory / "base.json"
     described.write_text(json.dumps({**json.loads(described.read_text()), "boot_id": "before"}))
     assert (await ensure()).made_at_s == first.made_at_s, "it is whole"
     described.write_text(json.dumps({**json.loads(described.read_text()), "boot_id": "before"}))
     (first.root / "usr/bin/dpkg").unlink()
+    with store.in_use(first), pytest.raises(DeborchError, match="damaged, and a buildroot uses it"):
+        await ensure()
     assert (await ensure()).made_at_s > first.made_at_s
     assert b"is damaged" in log
 

@@ -1,12 +1,21 @@
 """Layers on disk: found, started from, damaged, in use. Directories stand for what installing would leave."""
 
+import asyncio
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
+from deb_mock.check_rooms import relations_only
 from deb_mock.dependency_apt import Answer, installed_names, names_of
-from deb_mock.layers import Answers, LayerStore
+from deb_mock.layers import Answers, LayerContents, LayerStore
+from deb_mock.model import BuildRequest
+from deb_mock.plugins.api import Contribution
+from deb_mock.plugins.manager import BuildHooks
+from deb_mock.question import Question
+from deb_mock.solver import AspcudSolver
+from deborch_shared.errors import DeborchError
 
 A = ("a_1_all.deb", "10", "SHA256:aa")
 B = ("b_1_all.deb", "10", "SHA256:bb")
@@ -23,7 +32,7 @@ def layer(store):
     def make(name, files, parents=()):
         (store.directory / name / "usr").mkdir(parents=True)
         (store.directory / name / "usr" / "file").write_text(name)
-        store.complete(name, files, parents)
+        store.complete(name, LayerContents(tuple(files), tuple(parents)))
 
     return make
 
@@ -102,7 +111,7 @@ def test_a_layer_keeps_nothing_of_apts_own_state(store):
     lists = store.directory / "one" / "var/lib/apt/lists"
     lists.mkdir(parents=True)
     (lists / "old_InRelease").write_text("old")
-    store.complete("one", [A], [])
+    store.complete("one", LayerContents((A,)))
     assert not (store.directory / "one" / "var/lib/apt").exists()
 
 
@@ -116,7 +125,7 @@ def test_links_in_a_layer_lead_to_no_directory_of_the_host(store, tmp_path_facto
     (outside / below).write_text("of the host")
     (store.directory / "one" / link).parent.mkdir(parents=True)
     (store.directory / "one" / link).symlink_to(outside)
-    store.complete("one", [A], [])
+    store.complete("one", LayerContents((A,)))
     assert (outside / below).read_text() == "of the host"
 
 
@@ -142,3 +151,103 @@ def test_dpkgs_status_tells_what_is_installed():
     )
     assert installed_names(status) == {"a:all"}
     assert names_of([A, ("lib+x_1%3a2.0-1_amd64.deb", "1", ""), ("strange.deb", "1", "")]) == {"a:all", "lib+x:amd64"}
+
+
+def making(files, parents=()):
+    """A maker of layers, and the names that it was called with."""
+    made = []
+
+    async def make(directory):
+        made.append(directory.name)
+        (directory / "usr").mkdir(parents=True)
+        (directory / "usr" / "file").write_text(directory.name)
+        await asyncio.sleep(0.01)
+        return LayerContents(tuple(files), tuple(parents))
+
+    return make, made
+
+
+async def test_whoever_asks_for_a_layer_at_the_same_time_waits_for_the_first_to_make_it(store):
+    make, made = making([A])
+    waiting = []
+
+    async def ask():
+        async with store.made_once("one", make, on_wait=lambda: waiting.append(1)) as found:
+            return found.made
+
+    assert sorted(await asyncio.gather(ask(), ask(), ask())) == [False, False, True]
+    assert made == ["one"]
+    assert len(waiting) == 2
+    assert store.find("one") is not None
+
+
+async def test_a_layer_made_or_found_is_not_removed_before_its_user_is_done(store, layer):
+    layer("below", [A])
+    make, _ = making([A, B], ["below"])
+    for _ in range(2):
+        async with store.made_once("one", make, on_wait=lambda: None) as found:
+            assert [path.name for path in found.chain] == ["one", "below"]
+            assert not await store.remove("one")
+            assert not await store.remove("below")
+    assert await store.remove("one")
+
+
+async def test_a_damaged_layer_that_is_in_use_is_not_taken_for_a_whole_one(store, layer):
+    layer("one", [A])
+    make, made = making([A])
+    with store.in_use(store.find("one")):
+        (store.directory / "one" / "usr" / "file").unlink()
+        with pytest.raises(DeborchError, match="damaged, and a build uses it"):
+            async with store.made_once("one", make, on_wait=lambda: None):
+                pass
+        assert store.find("one") is None
+    async with store.made_once("one", make, on_wait=lambda: None) as found:
+        assert found.made
+    assert made == ["one"]
+
+
+async def test_a_maker_that_fails_leaves_nothing_that_counts_as_a_layer(store):
+    async def fail(directory):
+        directory.mkdir()
+        raise OSError("disk full")
+
+    make, made = making([A])
+    with pytest.raises(OSError, match="disk full"):
+        async with store.made_once("one", fail, on_wait=lambda: None):
+            pass
+    async with store.made_once("one", make, on_wait=lambda: None):
+        assert made == ["one"]
+
+
+def test_what_apt_answered_under_other_settings_of_plugins_is_another_answer(tmp_path):
+    source = relations_only("x", ["a"]).description
+    request = BuildRequest(
+        build_id="x", dsc=tmp_path, source_dir=tmp_path, suite="sid", architecture="amd64", result_dir=tmp_path
+    )
+    base = SimpleNamespace(root=tmp_path)
+    settings = ((), ("-o", "APT::Install-Recommends=true"), ("-o", "APT::Install-Recommends=false"))
+    assert len({Question(base, source, request, each).key("base", "") for each in settings}) == 3
+
+
+def test_the_options_that_plugins_give_apt_are_part_of_what_it_is_asked():
+    hooks = BuildHooks(None, None)
+    hooks._contributions.add("one", Contribution(apt_options={"APT::Install-Recommends": "true"}))
+    assert hooks.apt_settings == ("-o", "APT::Install-Recommends=true")
+
+
+async def test_the_solver_is_downloaded_with_the_network_and_installed_without():
+    commands = []
+
+    class Steps:
+        def say(self, text):
+            pass
+
+        async def run(self, sandbox, argv, *, env=None, network=False, check=True, quiet=False):
+            commands.append((argv, network))
+            return SimpleNamespace(returncode=0, output=b"")
+
+    await AspcudSolver(None, {})._install(None, None, Steps())
+    assert [("--download-only" in argv, network) for argv, network in commands if "install" in argv] == [
+        (True, True),
+        (False, False),
+    ]

@@ -121,6 +121,11 @@ class BuildHooks:
     async def dependencies_ready(self) -> None:
         await self._call("after_dependencies")
 
+    @property
+    def apt_settings(self) -> tuple[str, ...]:
+        """Options for apt."""
+        return tuple(self._contributions.apt_command(["apt-get"])[1:])
+
     @asynccontextmanager
     async def apt(self, argv: list[str]) -> AsyncIterator[list[str]]:
         """Around a command of apt; yields it with the settings of the plug-ins."""
