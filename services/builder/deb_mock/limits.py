@@ -3,6 +3,7 @@
 import os
 from dataclasses import fields, replace
 from functools import cache
+from typing import Any
 
 from deb_mock.failures import FailureClass, failure
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -15,6 +16,7 @@ _MOST_PIDS = 16_384
 _PIDS_AT_LEAST = 2_048
 _PIDS_FOR_A_CPU = 1_024
 _DISK_LEFT_BYTES = 1 << 30
+_STRICTER_IF_LARGER = frozenset({"disk_free_bytes"})
 
 
 @cache
@@ -30,13 +32,28 @@ def limits_for(memory_bytes: int, cpus: int) -> Limits:
     return Limits(memory_bytes - reserve, pids=pids, disk_free_bytes=_DISK_LEFT_BYTES)
 
 
-def narrowed(configured: Limits | None, asked: Limits | None) -> Limits:
-    """The limits of one build: what it asks for, else what is configured (None: by the machine's size)."""
-    limits = machine_limits() if configured is None else configured
+def configured(chosen: Limits) -> Limits:
+    """The limits of each build: what the operator chose, else by the machine's size."""
+    return replace(machine_limits(), **_given(chosen))
+
+
+def narrowed(limits: Limits | None, asked: Limits | None) -> Limits:
+    """The limits of one build: of what is configured (None: by the machine's size) and what it asks for the stricter,
+    which is the smaller; only of what must stay free the larger."""
+    bounds = machine_limits() if limits is None else limits
     if asked is None:
-        return limits
-    given = {field.name: getattr(asked, field.name) for field in fields(asked)}
-    return replace(limits, **{name: value for name, value in given.items() if value is not None})
+        return bounds
+    known = _given(bounds)
+    stricter = {
+        name: (max if name in _STRICTER_IF_LARGER else min)(value, known.get(name, value))
+        for name, value in _given(asked).items()
+    }
+    return replace(bounds, **stricter)
+
+
+def _given(limits: Limits) -> dict[str, Any]:
+    values = {field.name: getattr(limits, field.name) for field in fields(limits)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def check(limits: Limits) -> None:
@@ -108,6 +125,17 @@ def disk_nearly_full(left_bytes: int) -> DeborchError:
         ErrorCode.DISK_FULL,
         f"the build was ended: the disk that the buildroot is on has only {_shown(left_bytes)} left",
         hint="free space there, or lower what must stay free (disk_free_bytes)",
+        limit="disk",
+    )
+
+
+def disk_nearly_without_files(left: int) -> DeborchError:
+    """A disk that cannot have more files is full for everything else on the host as well."""
+    return failure(
+        FailureClass.CHROOT,
+        ErrorCode.DISK_FULL,
+        f"the build was ended: the disk that the buildroot is on can have only {left} more files (inodes)",
+        hint="remove files there, or make the file system anew with more inodes",
         limit="disk",
     )
 

@@ -306,7 +306,7 @@ class BuildRequest:
     exact: ExactSet | None = None
     """If set, these are installed instead of what apt would choose for the build dependencies."""
     limits: Limits | None = None
-    """Each that is given goes before the engine's."""
+    """Of each that is given and the engine's the stricter counts."""
     log_idle_s: float | None = None
     """A command that writes nothing for longer is ended; None: it may be silent."""
     network: bool = False

@@ -1,7 +1,6 @@
 """The build proper: a clean buildroot on the dependency layers, unpack, dpkg-buildpackage, collect."""
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from debian.deb822 import Deb822
 from deb_mock import limits, signatures, surroundings
 from deb_mock.build_plan import MODES_WITH_SOURCE, BuildPlan
 from deb_mock.buildroot import Buildroots
+from deb_mock.disk_space import DiskSpace
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.installed import QUERY, check_record, digest_of, installed_packages
 from deb_mock.model import Artifact, ArtifactKind, Base, BuildRequest, SignaturePolicy, Stage
@@ -26,7 +26,6 @@ from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 from deborch_shared.sandbox.spec import CLEAN_ENVIRONMENT, SandboxSpec
 
-_FULL_BELOW_BYTES = 64 << 10
 _NO_SPACE = b"No space left on device"
 _TAIL_BYTES = 64 << 10
 _LIST_CONTENTS = 'for file do echo; echo "$file"; dpkg-deb --info "$file"; dpkg-deb --contents "$file"; done'
@@ -149,7 +148,7 @@ class _Build:
             self._sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, network=network, check=False
         )
         if result.returncode != 0:
-            raise _explained(self._sandbox, program or argv[0], result)
+            raise explained(self._sandbox, program or argv[0], result)
 
     async def read(self, path: str) -> bytes | None:
         """A file, or None if there is none that can be read."""
@@ -221,9 +220,10 @@ def _as_source_failure(package: SourcePackage) -> Iterator[None]:
         ) from error
 
 
-def _explained(sandbox: Sandbox, program: str, result: ProcessResult) -> DeborchError:
-    free = os.fstatvfs(sandbox.workspace_fd)
-    if free.f_bavail * free.f_frsize < _FULL_BELOW_BYTES or _NO_SPACE in result.output[-_TAIL_BYTES:]:
+def explained(sandbox: Sandbox, program: str, result: ProcessResult) -> DeborchError:
+    """Why a command of the build failed. What it printed is foreign: it alone proves nothing."""
+    space = DiskSpace.of(sandbox.workspace_fd)
+    if space.is_full or (space.is_nearly_full and _NO_SPACE in result.output[-_TAIL_BYTES:]):
         return limits.full(sandbox.scratch_bytes)
     if result.returncode < 0:
         return failure(

@@ -188,19 +188,13 @@ class BuildrootSession:
         must: str = "",
         otherwise: FailureClass = FailureClass.CHROOT,
     ) -> tuple[str, int]:
-        """Output and exit code of apt; with `must`, what it does, a failure is an error."""
-        output = bytearray()
-
-        def take(chunk: bytes) -> None:
-            output.extend(chunk)
-            self._on_log(chunk)
-
+        """The end of the output of apt, and its exit code; with `must`, what it does, a failure is an error."""
         environment = {**apt_output.APT_ENVIRONMENT, **self._proxies, "APT_LISTCHANGES_FRONTEND": "none"}
         with failures_are(FailureClass.CHROOT):
             result = await self._sandbox.run(
-                argv, env=environment, network=network, on_output=take, max_output_bytes=_NO_LIMIT, check=False
+                argv, env=environment, network=network, on_output=self._on_log, max_output_bytes=_NO_LIMIT, check=False
             )
-        text = output.decode("utf-8", "replace")
+        text = result.output.decode("utf-8", "replace")
         if must and result.returncode != 0:
             missing = apt_output.unmet_relations(text)
             if not missing:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from deb_mock import log_sections
+from deb_mock.disk_space import DiskSpace
 from deb_mock.failures import FailureClass, failure
 from deb_mock.limits import over_limit
 from deb_mock.log_sections import Section
@@ -137,7 +138,7 @@ class Steps:
                 argv[0],
                 meter,
                 sandbox.limits,
-                free_bytes=sandbox.free_bytes if sandbox.scratch_bytes is None else None,
+                space=(lambda: DiskSpace.of(sandbox.workspace_fd)) if sandbox.scratch_bytes is None else None,
                 idle_s=None if quiet else self._log_idle_s,
                 on_sample=self._sampled if self._on_sample is not None else None,
             )

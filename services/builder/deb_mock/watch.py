@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from deb_mock.disk_space import DiskSpace
 from deb_mock.failures import FailureClass, failure
-from deb_mock.limits import disk_nearly_full, too_many_processes
+from deb_mock.limits import disk_nearly_full, disk_nearly_without_files, too_many_processes
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.spec import Limits
 from deborch_shared.sandbox.usage import Meter, ResourceUse
@@ -17,7 +18,7 @@ _STUCK_AFTER = 5
 
 
 class Watch:
-    """Of one command. Tell it of output by `heard`; `free_bytes` says what is left of a disk that others use too."""
+    """Of one command. Tell it of output by `heard`; `space` says what is left of a disk that others use too."""
 
     def __init__(
         self,
@@ -25,14 +26,14 @@ class Watch:
         meter: Meter,
         limits: Limits,
         *,
-        free_bytes: Callable[[], int] | None = None,
+        space: Callable[[], DiskSpace] | None = None,
         idle_s: float | None,
         on_sample: Callable[[ResourceUse], None] | None,
     ) -> None:
         self._program = program
         self._meter = meter
         self._limits = limits
-        self._free_bytes = free_bytes
+        self._space = space
         self._idle_s = idle_s
         self._on_sample = on_sample
         self._heard_s = time.monotonic()
@@ -44,10 +45,10 @@ class Watch:
 
     @asynccontextmanager
     async def over(self) -> AsyncIterator[None]:
-        """What runs within is ended once there is a reason to.
+        """What runs within is ended once there is a reason to; that nobody can look any more is one.
 
         Raises:
-            DeborchError: of class log-idle or killed-limit.
+            DeborchError: of class log-idle, killed-limit, or chroot-fault.
         """
         reasons: list[DeborchError] = []
         try:
@@ -64,15 +65,22 @@ class Watch:
             raise reasons[0] from error
 
     async def _look(self, lever: asyncio.Timeout, reasons: list[DeborchError]) -> None:
-        while not reasons:
-            await asyncio.sleep(INTERVAL_S)
-            use = self._meter.read()
-            if self._on_sample is not None:
-                self._on_sample(use)
-            reason = self.reason_to_end(use, time.monotonic() - self._heard_s)
-            if reason is not None:
-                reasons.append(reason)
+        try:
+            while (reason := await self._next_look()) is None:
+                pass
+        except DeborchError as error:
+            reason = error
+        except Exception as error:
+            reason = _blind(self._program, error)
+        reasons.append(reason)
         lever.reschedule(asyncio.get_running_loop().time())
+
+    async def _next_look(self) -> DeborchError | None:
+        await asyncio.sleep(INTERVAL_S)
+        use = self._meter.read()
+        if self._on_sample is not None:
+            self._on_sample(use)
+        return self.reason_to_end(use, time.monotonic() - self._heard_s)
 
     def reason_to_end(self, use: ResourceUse, silent_s: float) -> DeborchError | None:
         """What is wrong with a command that has used `use` and has been silent for `silent_s`."""
@@ -80,9 +88,11 @@ class Watch:
         self._refused = use.forks_refused
         if self._stuck >= _STUCK_AFTER:
             return too_many_processes(self._program, self._limits)
-        left = self._free_bytes() if self._free_bytes is not None else None
-        if left is not None and left < (self._limits.disk_free_bytes or 0):
-            return disk_nearly_full(left)
+        space = self._space() if self._space is not None else None
+        if space is not None and space.left_bytes < (self._limits.disk_free_bytes or 0):
+            return disk_nearly_full(space.left_bytes)
+        if space is not None and space.has_few_files:
+            return disk_nearly_without_files(space.files_left)
         if self._idle_s is not None and silent_s > self._idle_s:
             return failure(
                 FailureClass.LOG_IDLE,
@@ -91,3 +101,14 @@ class Watch:
                 hint="the end of the log shows what it did last; raise the idle limit if it may be silent for longer",
             )
         return None
+
+
+def _blind(program: str, error: Exception) -> DeborchError:
+    failed = failure(
+        FailureClass.CHROOT,
+        ErrorCode.CHROOT_FAILED,
+        f"{program} was ended, because nobody could look after its limits: {type(error).__name__}: {error}",
+        hint="if the control groups of the host or its disk are not to blame, report it to those who wrote deb-mock",
+    )
+    failed.__cause__ = error
+    return failed

@@ -1,10 +1,17 @@
 """Limits of a build: where they come from, and what is said when one is met."""
 
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
-from deb_mock.limits import check, full, limits_for, narrowed, over_limit
+from deb_mock.disk_space import DiskSpace
+from deb_mock.limits import check, configured, full, limits_for, machine_limits, narrowed, over_limit
+from deb_mock.package_build import explained
 from deb_mock.watch import Watch
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.spec import Limits
 from deborch_shared.sandbox.usage import ResourceUse
 
@@ -21,9 +28,16 @@ def test_processes_grow_with_the_cpus_up_to_a_bound():
     assert limits_for(8 * GIB, 256).pids == 16_384
 
 
-def test_what_a_build_asks_for_goes_before_what_is_configured():
-    limits = narrowed(Limits(memory_bytes=GIB, pids=100), Limits(memory_bytes=2 * GIB, cpus=1.5))
-    assert limits == Limits(memory_bytes=2 * GIB, cpus=1.5, pids=100)
+def test_a_build_gets_the_stricter_of_what_it_asks_for_and_what_is_configured():
+    most = Limits(memory_bytes=GIB, pids=100, disk_free_bytes=50)
+    assert narrowed(most, Limits(memory_bytes=2 * GIB, cpus=1.5, disk_free_bytes=1)) == replace(most, cpus=1.5)
+    assert narrowed(most, Limits(memory_bytes=GIB // 2, pids=101)) == replace(most, memory_bytes=GIB // 2)
+    assert narrowed(most, Limits(disk_free_bytes=60)) == replace(most, disk_free_bytes=60)
+    assert narrowed(None, Limits(pids=1 << 30)) == machine_limits()
+
+
+def test_the_operator_may_allow_more_than_a_machine_of_its_size_gets():
+    assert configured(Limits(pids=1 << 20)) == replace(machine_limits(), pids=1 << 20)
 
 
 def test_a_limit_of_nothing_is_refused():
@@ -51,16 +65,51 @@ def test_a_full_share_is_the_builds_own_doing_and_a_full_disk_is_not():
     assert full(None).temporary
 
 
-def watch(idle_s=None, free_bytes=None):
+def watch(idle_s=None, space=None, meter=None):
     limits = Limits(pids=10, disk_free_bytes=100)
-    return Watch("make", None, limits, free_bytes=free_bytes, idle_s=idle_s, on_sample=None)
+    return Watch("make", meter, limits, space=None if space is None else lambda: space, idle_s=idle_s, on_sample=None)
 
 
 def test_a_build_is_ended_before_the_disk_is_full_for_all():
-    error = watch(free_bytes=lambda: 99).reason_to_end(ResourceUse(), 0)
+    error = watch(space=DiskSpace(99, 1000)).reason_to_end(ResourceUse(), 0)
     assert error is not None
     assert (error.code, error.fields["failure_class"]) == (ErrorCode.DISK_FULL, "chroot-fault")
-    assert watch(free_bytes=lambda: 100).reason_to_end(ResourceUse(), 0) is None
+    assert watch(space=DiskSpace(100, 1000)).reason_to_end(ResourceUse(), 0) is None
+
+
+def test_a_build_is_ended_before_the_disk_can_have_no_more_files():
+    error = watch(space=DiskSpace(GIB, GIB, files_left=99, files=10_000)).reason_to_end(ResourceUse(), 0)
+    assert error is not None
+    assert (error.code, error.fields["failure_class"]) == (ErrorCode.DISK_FULL, "chroot-fault")
+    assert watch(space=DiskSpace(GIB, GIB, files_left=100, files=10_000)).reason_to_end(ResourceUse(), 0) is None
+    assert watch(space=DiskSpace(GIB, GIB)).reason_to_end(ResourceUse(), 0) is None
+
+
+async def test_a_command_whose_limits_nobody_can_look_after_any_more_is_ended(monkeypatch):
+    class Broken:
+        def read(self):
+            raise OSError(19, "No such device")
+
+    monkeypatch.setattr("deb_mock.watch.INTERVAL_S", 0.01)
+    with pytest.raises(DeborchError, match="No such device") as caught:
+        async with watch(meter=Broken()).over():
+            await asyncio.sleep(30)
+    assert caught.value.fields["failure_class"] == "chroot-fault"
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        (DiskSpace(50 * GIB, 100 * GIB, 10**6, 10**7), "compile"),
+        (DiskSpace(30 << 20, GIB), "killed-limit"),
+        (DiskSpace(GIB // 2, GIB, files_left=0, files=1000), "killed-limit"),
+    ],
+)
+def test_a_program_that_says_that_there_is_no_space_is_believed_only_if_there_is_none(monkeypatch, space, expected):
+    monkeypatch.setattr(DiskSpace, "of", lambda _: space)
+    sandbox = SimpleNamespace(workspace_fd=-1, scratch_bytes=GIB)
+    result = ProcessResult(1, b"E: No space left on device\n", truncated=False, wall_s=1.0, cpu_s=1.0)
+    assert explained(sandbox, "make", result).fields["failure_class"] == expected
 
 
 def test_a_silent_command_is_ended_only_if_there_is_a_limit():

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deb_mock import limits
 from deb_mock.configuration.resolve import Configuration
 from deb_mock.configuration.settings import Ids, Settings
 from deb_mock.defaults import default_tmpfs_bytes
-from deb_mock.limits import narrowed
 from deb_mock.model import ArchiveChoice, EngineConfig, ExtraRepository, PluginSetting, Scratch
 from deborch_shared.sandbox.spec import IdRange, Limits
 
@@ -91,15 +91,14 @@ def repository(path: Path) -> ExtraRepository:
 
 
 def _limits(settings: Settings) -> Limits:
-    configured = settings.limits
-    return narrowed(
-        None,
+    chosen = settings.limits
+    return limits.configured(
         Limits(
-            memory_bytes=configured.memory,
-            cpus=configured.cpus,
-            pids=configured.pids,
-            read_bytes_per_s=configured.read_rate,
-            write_bytes_per_s=configured.write_rate,
+            memory_bytes=chosen.memory,
+            cpus=chosen.cpus,
+            pids=chosen.pids,
+            read_bytes_per_s=chosen.read_rate,
+            write_bytes_per_s=chosen.write_rate,
         ),
     )
 
