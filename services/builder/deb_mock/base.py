@@ -36,6 +36,7 @@ from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import HostApt
 from deb_mock.host_facts import host_facts
 from deb_mock.model import MAIN_ONLY, Base, EngineConfig, LogSink
+from deb_mock.redaction import redacted
 from deb_mock.release import Checked, current_state, listed_state, release_url
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import boot_id, remove_trees
@@ -219,7 +220,7 @@ class BaseStore:
             raise failure(
                 FailureClass.FETCH,
                 ErrorCode.FETCH_FAILED,
-                f"the archive of {recipe.suite} cannot be read now ({', '.join(urls)})",
+                f"the archive of {recipe.suite} cannot be read now ({redacted(', '.join(urls))})",
                 hint="check the network and the mirror setting; builds go on with the base that is there",
             )
         matching = [base for base in self._generations(recipe) if base.release and base.release == state]
@@ -246,7 +247,7 @@ class BaseStore:
     async def _make(self, recipe: BaseRecipe, host: HostApt, on_log: LogSink) -> Base:
         unfinished = await self._begin(recipe)
         try:
-            announce(recipe, host, on_log)
+            announce(recipe, host, self._config.proxies, on_log)
             await self._make_tree(recipe, unfinished / "root", on_log)
             base = await self._complete(recipe, unfinished, on_log)
         except BaseException:

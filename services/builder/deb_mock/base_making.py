@@ -8,6 +8,7 @@ from deb_mock.base_recipe import BaseRecipe
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import HostApt
 from deb_mock.model import LogSink
+from deb_mock.redaction import redacted
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -47,14 +48,15 @@ async def run_mmdebstrap(
         raise _explained(error, recipe) from error
 
 
-def announce(recipe: BaseRecipe, host: HostApt, on_log: LogSink) -> None:
-    """Say where a base will come from, and what of the host's apt goes into it."""
+def announce(recipe: BaseRecipe, host: HostApt, proxies: Mapping[str, str], on_log: LogSink) -> None:
+    """Say where a base will come from and through what, and what of the host's apt goes into it."""
     on_log(f"deb-mock: making the base of {recipe.suite} {recipe.architecture} by mmdebstrap\n".encode())
     for source in recipe.sources:
-        on_log(f"deb-mock: from {source.uri} {source.suite}\n".encode())
+        on_log(f"deb-mock: from {redacted(source.uri)} {source.suite}\n".encode())
     for name, value in host.settings.items():
-        shown = "(set)" if "Proxy" in name else value
-        on_log(f"deb-mock: the host's apt setting {name} {shown} is carried over\n".encode())
+        on_log(f"deb-mock: the host's apt setting {name} {value} is carried over\n".encode())
+    for name, value in proxies.items():
+        on_log(f"deb-mock: steps with network have {name} {redacted(value)}\n".encode())
 
 
 def _explained(error: DeborchError, recipe: BaseRecipe) -> DeborchError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deb_mock.host_apt import AptSource
 from deb_mock.model import BUILD_UID, BUILD_USER, MAIN_ONLY
+from deb_mock.redaction import has_credentials
 from deborch_shared.sandbox.spec import IdRange
 
 _RECIPE_VERSION = 1
@@ -34,6 +35,8 @@ _CUSTOMIZE = (
     'chroot "$1" apt-cache gencaches',
 )
 """No daemons start during installs (policy-rc.d), names resolve offline, and apt's package cache is warm."""
+_HIDE_SOURCES = 'chmod 0600 "$1"/etc/apt/sources.list.d/*'
+"""Where they have a password of the archive: apt, as root, reads it, and builds, which are not root, do not."""
 _SKIPPED_CHECKS = "check/qemu"
 """Whether programs of the architecture run was tried already (`foreign.require`); it makes no other base."""
 _SKIPPED_STEPS = "check/empty,cleanup/apt/lists,cleanup/apt/cache"
@@ -59,10 +62,15 @@ class BaseRecipe:
         needs_https = any(source.uri.startswith("https:") for source in self.sources)
         return _PACKAGES + (_HTTPS_PACKAGES if needs_https else ())
 
+    @property
+    def _hooks(self) -> tuple[str, ...]:
+        secret = any(has_credentials(source.uri) for source in self.sources)
+        return (*_CUSTOMIZE, _HIDE_SOURCES) if secret else _CUSTOMIZE
+
     def digest(self) -> str:
         """Names everything that makes a difference to the result, but for the state of the archive."""
         tools = _BOOTSTRAP_PACKAGES if self.bootstrapped else ()
-        inputs = [_RECIPE_VERSION, asdict(self), self.packages, _APT_SETTINGS, _CUSTOMIZE, _SKIPPED_STEPS, tools]
+        inputs = [_RECIPE_VERSION, asdict(self), self.packages, _APT_SETTINGS, self._hooks, _SKIPPED_STEPS, tools]
         return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def source_lines(self) -> str:
@@ -102,7 +110,7 @@ class BaseRecipe:
             f"--skip={_SKIPPED_STEPS},{_SKIPPED_CHECKS}",
             *(f'--aptopt={name} "{value}"' for name, value in sorted(settings.items())),
             "--dpkgopt=force-unsafe-io",
-            *(f"--customize-hook={hook}" for hook in _CUSTOMIZE),
+            *(f"--customize-hook={hook}" for hook in self._hooks),
             self.suite,
             str(target),
             str(sources_file),

@@ -9,9 +9,11 @@ from typing import Protocol
 
 from deb_mock import apt_output
 from deb_mock.failures import FailureClass
+from deb_mock.host_apt import without_proxies
 from deb_mock.layers import File, digest_of
 from deb_mock.model import ExtraRepository
 from deb_mock.question import Question
+from deb_mock.redaction import redacted
 from deb_mock.release import state_of_digests
 from deb_mock.repositories import add_repository
 from deb_mock.steps import Steps
@@ -160,14 +162,18 @@ class DependencyApt:
         """Output of `argv`; with `quiet` it goes to the log only if it fails."""
         async with self._around(argv) as command:
             result = await self._steps.run(
-                self._sandbox, command, env=self._environment, network=network, quiet=quiet, check=False
+                self._sandbox, command, env=self._variables(network), network=network, quiet=quiet, check=False
             )
         output = result.output.decode("utf-8", "replace")
         if result.returncode == 0:
             return output
         if quiet:
-            self._steps.log(result.output)
-        raise apt_output.explain(output, doing=doing, otherwise=otherwise)
+            self._steps.log(redacted(output).encode())
+        raise apt_output.explain(redacted(output), doing=doing, otherwise=otherwise)
+
+    def _variables(self, network: bool) -> Mapping[str, str]:
+        """Maintainer scripts, which have no network, do not see through which proxies apt fetches."""
+        return self._environment if network else without_proxies(self._environment)
 
 
 def installed_names(status: str) -> frozenset[str]:

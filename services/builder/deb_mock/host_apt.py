@@ -1,7 +1,8 @@
 """The host's own apt configuration: where its Debian archive is, and the settings that travel into a base."""
 
 import re
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from deborch_shared.errors import DeborchError, ErrorCode
 
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)\Z")
 _SETTING = re.compile(r'(?P<name>[A-Za-z0-9:._/-]+) "(?P<value>[^"]*)";\Z')
-_CARRIED = re.compile(r"Acquire::(?:Check-Valid-Until|Check-Date|https?::Proxy(?:::[^:]+)?)\Z", re.IGNORECASE)
+_CARRIED = re.compile(r"Acquire::(?:Check-Valid-Until|Check-Date)\Z", re.IGNORECASE)
+_PROXY = re.compile(r"Acquire::(?P<scheme>https?)::Proxy(?:::(?P<host>[^:]+))?\Z", re.IGNORECASE)
 _KEYRINGS = {name: re.compile(rf"/{name}-archive-") for name in ("debian", "ubuntu")}
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
+_DIRECT = "DIRECT"
+_DUMP = ("apt-config", "dump")
+_DUMPING_TAKES_AT_MOST_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,47 @@ def _release(etc: Path) -> dict[str, str]:
 
 
 def carried_settings(dump: str) -> dict[str, str]:
-    """The settings of `apt-config dump` that a base needs as well: expiry checks and proxies."""
-    found = (_SETTING.match(line.strip()) for line in dump.splitlines())
-    return {
-        match["name"]: match["value"] for match in found if match and match["value"] and _CARRIED.match(match["name"])
-    }
+    """The settings of `apt-config dump` that a base needs as well: expiry checks."""
+    return {name: value for name, value in _settings(dump) if _CARRIED.match(name)}
 
 
-def proxies_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """The proxy variables among `environment`, which apt obeys."""
-    return {name: environment[name] for name in _PROXY_VARIABLES if environment.get(name)}
+def carried_proxies(dump: str) -> dict[str, str]:
+    """The proxies of `apt-config dump` as variables that apt obeys: they may hold passwords, so no base has them.
+
+    A proxy for one host only has no such form.
+    """
+    found = [
+        (match["scheme"].lower(), match["host"], value)
+        for name, value in _settings(dump)
+        if (match := _PROXY.match(name))
+    ]
+    proxies = {f"{scheme}_proxy": value for scheme, host, value in found if host is None and value != _DIRECT}
+    direct = dict.fromkeys(host for _, host, value in found if host is not None and value == _DIRECT)
+    return {**proxies, "no_proxy": ",".join(direct)} if direct else proxies
+
+
+def proxies_of(environment: Mapping[str, str], etc: Path = Path("/etc")) -> dict[str, str]:
+    """The proxy variables for apt: those of `environment`, before those of the host's own apt."""
+    own = {name: environment[name] for name in _PROXY_VARIABLES if environment.get(name)}
+    return {**(carried_proxies(_dump_at_once()) if _has_proxies(etc / "apt") else {}), **own}
+
+
+def without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a step that has no network."""
+    return {name: value for name, value in environment.items() if name not in _PROXY_VARIABLES}
+
+
+def _settings(dump: str) -> Iterator[tuple[str, str]]:
+    for line in dump.splitlines():
+        match = _SETTING.match(line.strip())
+        if match is not None and match["value"]:
+            yield match["name"], match["value"]
+
+
+def _has_proxies(directory: Path) -> bool:
+    """Whether it is worth asking apt."""
+    files = (path for path in (directory / "apt.conf", *directory.glob("apt.conf.d/*")) if path.is_file())
+    return any(b"proxy" in path.read_bytes().lower() for path in files)
 
 
 def read_sources(directory: Path) -> Iterable[AptSource]:
@@ -136,9 +172,18 @@ def _resolved(uri: str) -> str:
     return mirrors[0] if mirrors else uri
 
 
+def _dump_at_once() -> str:
+    """For who wires things before anything runs; empty if there is no apt, which is told once a base is needed."""
+    try:
+        done = subprocess.run(_DUMP, capture_output=True, timeout=_DUMPING_TAKES_AT_MOST_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
 async def _dump() -> str:
     try:
-        return (await process.run(["apt-config", "dump"], timeout_s=30)).output.decode("utf-8", "replace")
+        return (await process.run(list(_DUMP), timeout_s=_DUMPING_TAKES_AT_MOST_S)).output.decode("utf-8", "replace")
     except DeborchError as error:
         raise failure(
             FailureClass.CHROOT,

@@ -19,6 +19,8 @@ _DEPENDS_ON = (
     "var/lib/dpkg/status",
     "var/lib/dpkg/arch",
 )
+_FORMAT = 2
+"""Of what is remembered; since 2 there are no proxies in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def signature(root: Path) -> list[list[str | int]]:
     """Names, times and sizes of everything that the facts depend on."""
     paths: Iterable[Path] = sorted(path for pattern in _DEPENDS_ON for path in root.glob(pattern))
     found = ((str(path), path.stat()) for path in paths)
-    return [[name, status.st_mtime_ns, status.st_size, status.st_ino] for name, status in found]
+    files: list[list[str | int]] = [[name, it.st_mtime_ns, it.st_size, it.st_ino] for name, it in found]
+    return [["format", _FORMAT], *files]
 
 
 def _read(memory: Path, key: list[list[str | int]]) -> HostFacts | None:

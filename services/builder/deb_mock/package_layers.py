@@ -16,6 +16,7 @@ from pathlib import Path
 from deb_mock import apt_output
 from deb_mock.buildroot import Buildroots
 from deb_mock.failures import FailureClass, failure, failures_are
+from deb_mock.host_apt import without_proxies
 from deb_mock.installed import QUERY, ExactVersion, InstalledPackage, installed_packages
 from deb_mock.layers import Answers, LayerContents, LayerStore, removed_meanwhile
 from deb_mock.model import Base, EngineConfig, ExactSet, ExtraRepository
@@ -170,9 +171,8 @@ class _Apt:
         otherwise: FailureClass = FailureClass.CHROOT,
     ) -> str:
         argv = ["apt-get", "-q", *arguments]
-        result = await self._steps.run(
-            self._sandbox, argv, env=self._environment, network=network, quiet=quiet, check=False
-        )
+        environment = self._environment if network else without_proxies(self._environment)
+        result = await self._steps.run(self._sandbox, argv, env=environment, network=network, quiet=quiet, check=False)
         output = result.output.decode("utf-8", "replace")
         if result.returncode != 0:
             raise apt_output.explain(output, doing=doing, otherwise=otherwise)

@@ -9,6 +9,7 @@ from debian.deb822 import Deb822
 
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import ExtraRepository
+from deb_mock.redaction import has_credentials
 from deborch_shared.errors import ErrorCode, bounded
 from deborch_shared.sandbox.box import Sandbox
 from deborch_shared.sandbox.spec import Bind
@@ -63,8 +64,11 @@ async def add_repository(sandbox: Sandbox, repository: ExtraRepository) -> str:
 
 
 async def _install(sandbox: Sandbox, name: str, text: str, target: str) -> None:
+    """Readable by root alone if it has a password of an archive: builds are not root."""
     put_file(sandbox, name, text.encode())
-    await sandbox.run(["install", "-m", "0644", f"{sandbox.workspace}/{name}", target])
+    mode = "0600" if has_credentials(text) else "0644"
+    await sandbox.run(["install", "-m", mode, f"{sandbox.workspace}/{name}", target])
+    os.unlink(name, dir_fd=sandbox.workspace_fd)
 
 
 def put_file(sandbox: Sandbox, name: str, content: bytes) -> None:

@@ -61,7 +61,7 @@ class BuildrootSession:
                     argv,
                     uid=uid,
                     cwd=cwd,
-                    env={**self._environment(uid), **(env or {})},
+                    env={**self._environment(uid, network), **(env or {})},
                     network=network,
                     stdin=stdin,
                     on_output=on_output,
@@ -90,7 +90,7 @@ class BuildrootSession:
         """
         uid = self.uid_of(user)
         with failures_are(FailureClass.CHROOT):
-            environment = {**self._environment(uid), **(env or {})}
+            environment = {**self._environment(uid, network), **(env or {})}
             async with self._around(argv) as ended:
                 returncode = await self._sandbox.run_in_terminal(
                     argv, terminal, uid=uid, cwd=cwd, env=environment, network=network
@@ -156,9 +156,10 @@ class BuildrootSession:
             regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
             return file.read(_MOST_PASSWD_BYTES).decode("utf-8", "replace") if regular else ""
 
-    def _environment(self, uid: int) -> dict[str, str]:
+    def _environment(self, uid: int, network: bool) -> dict[str, str]:
         name = _USERS.get(uid, str(uid))
-        environment = {"HOME": _HOMES.get(uid, "/nonexistent"), "USER": name, "LOGNAME": name, **self._proxies}
+        proxies = self._proxies if network else {}
+        environment = {"HOME": _HOMES.get(uid, "/nonexistent"), "USER": name, "LOGNAME": name, **proxies}
         return {**environment, "DEBIAN_FRONTEND": "noninteractive"} if uid == 0 else environment
 
     def _brought_in(self, deb: Path) -> str:
@@ -189,7 +190,8 @@ class BuildrootSession:
         otherwise: FailureClass = FailureClass.CHROOT,
     ) -> tuple[str, int]:
         """The end of the output of apt, and its exit code; with `must`, what it does, a failure is an error."""
-        environment = {**apt_output.APT_ENVIRONMENT, **self._proxies, "APT_LISTCHANGES_FRONTEND": "none"}
+        proxies = self._proxies if network else {}
+        environment = {**apt_output.APT_ENVIRONMENT, **proxies, "APT_LISTCHANGES_FRONTEND": "none"}
         with failures_are(FailureClass.CHROOT):
             result = await self._sandbox.run(
                 argv, env=environment, network=network, on_output=self._on_log, max_output_bytes=_NO_LIMIT, check=False

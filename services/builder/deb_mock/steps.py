@@ -11,6 +11,7 @@ from deb_mock.failures import FailureClass, failure
 from deb_mock.limits import over_limit
 from deb_mock.log_sections import Section
 from deb_mock.model import LogSink, SampleSink, Stage, StageSink, StageTime
+from deb_mock.redaction import redacted
 from deb_mock.watch import Watch
 from deborch_shared.errors import ErrorCode
 from deborch_shared.process import ProcessResult
@@ -132,7 +133,7 @@ class Steps:
                 with it PROCESS_FAILED for an exit code that is not 0.
         """
         if not quiet:
-            self.log(f"$ {' '.join(argv)}\n".encode())
+            self.log(f"$ {redacted(' '.join(argv))}\n".encode())
         with sandbox.meter() as meter:
             watch = Watch(
                 argv[0],
@@ -169,7 +170,7 @@ class Steps:
             if limited is not None:
                 raise limited
             if check:
-                raise result.failure(argv)
+                raise result.failure([redacted(word) for word in argv])
         return result
 
     def _sampled(self, use: ResourceUse) -> None:

@@ -2,7 +2,15 @@
 
 import pytest
 
-from deb_mock.host_apt import carried_settings, host_codename, host_distribution, proxies_of, read_sources
+from deb_mock import host_apt
+from deb_mock.host_apt import (
+    carried_proxies,
+    carried_settings,
+    host_codename,
+    host_distribution,
+    proxies_of,
+    read_sources,
+)
 
 DEB822 = """\
 Types: deb deb-src
@@ -65,9 +73,33 @@ Apt::Periodic::Enable "1";
     assert carried_settings(dump) == {
         "Acquire::Check-Valid-Until": "false",
         "Acquire::Check-Date": "false",
-        "Acquire::http::Proxy": "http://proxy.example.org:3128",
-        "Acquire::http::Proxy::local.example.org": "DIRECT",
     }
+
+
+def test_proxies_of_the_hosts_apt_become_variables_and_no_part_of_a_base():
+    dump = """\
+Acquire::http::Proxy "http://user:secret@proxy.example.org:3128";
+Acquire::http::Proxy::local.example.org "DIRECT";
+Acquire::http::Proxy::near.example.org "DIRECT";
+Acquire::http::Proxy::far.example.org "http://other.example.org:1";
+Acquire::https::Proxy "DIRECT";
+"""
+    assert carried_settings(dump) == {}
+    assert carried_proxies(dump) == {
+        "http_proxy": "http://user:secret@proxy.example.org:3128",
+        "no_proxy": "local.example.org,near.example.org",
+    }
+    assert carried_proxies("") == {}
+
+
+def test_proxies_of_the_environment_go_before_those_of_the_hosts_apt(etc, monkeypatch):
+    asked = []
+    dump = 'Acquire::http::Proxy "http://apt";\nAcquire::https::Proxy "http://apt";\n'
+    monkeypatch.setattr(host_apt, "_dump_at_once", lambda: asked.append(1) or dump)
+    assert proxies_of({"http_proxy": "http://p"}, etc) == {"http_proxy": "http://p"}
+    assert not asked
+    (etc / "apt" / "apt.conf").write_text('acquire::http::proxy "http://apt";\n')
+    assert proxies_of({"http_proxy": "http://p"}, etc) == {"http_proxy": "http://p", "https_proxy": "http://apt"}
 
 
 def test_codename_and_proxies(etc, tmp_path):
@@ -76,4 +108,4 @@ def test_codename_and_proxies(etc, tmp_path):
     assert host_distribution(etc) == "debian"
     (etc / "os-release").write_text('ID=linuxmint\nID_LIKE="ubuntu debian"\n')
     assert host_distribution(etc) == "ubuntu"
-    assert proxies_of({"http_proxy": "http://p", "HOME": "/root", "no_proxy": ""}) == {"http_proxy": "http://p"}
+    assert proxies_of({"http_proxy": "http://p", "HOME": "/root", "no_proxy": ""}, etc) == {"http_proxy": "http://p"}

@@ -10,6 +10,7 @@ from deb_mock.archive import archive_sources
 from deb_mock.doctor.finding import Finding, Status, Subject, scratch_directory
 from deb_mock.host_apt import read_host_apt
 from deb_mock.model import MAIN_ONLY
+from deb_mock.redaction import redacted
 from deb_mock.release import read_releases, release_url
 from deborch_shared.errors import DeborchError
 
@@ -26,13 +27,14 @@ def archive(subject: Subject) -> Finding:
     except DeborchError as error:
         return Finding("archive", Status.PROBLEM, error.message, error.hint)
     url = release_url(source.uri.removeprefix("copy:"), source.suite)
+    shown = redacted(url)
     started_s = time.monotonic()
     with scratch_directory(subject.config.state_dir) as place:
         contents = asyncio.run(read_releases([url], place, subject.config.proxies))
     if contents is None:
         fix = "check the network, the proxy variables and apt's sources (apt-get update tells more), or give --mirror"
-        return Finding("archive", Status.PROBLEM, f"{url} cannot be read, so no base can be made or renewed", fix)
-    found = f"{url} read in {(time.monotonic() - started_s) * 1000:.0f} ms"
+        return Finding("archive", Status.PROBLEM, f"{shown} cannot be read, so no base can be made or renewed", fix)
+    found = f"{shown} read in {(time.monotonic() - started_s) * 1000:.0f} ms"
     return by_the_clock(found, contents[0].decode("utf-8", "replace"), time.time())
 
 
