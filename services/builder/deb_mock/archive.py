@@ -1,6 +1,7 @@
 """Which archive a suite is read from: the mirror setting, or what the host's own apt sources name."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from deb_mock.failures import FailureClass, failure
@@ -9,6 +10,8 @@ from deb_mock.model import ArchiveChoice, EngineConfig
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _SECURITY = "security"
+_WITHOUT_POCKETS = frozenset({"sid", "unstable", "experimental", "rc-buggy"})
+"""Suites that are read beside one of another template, and have no suites beside them whatever that template says."""
 _NAMES = {"debian": "Debian", "ubuntu": "Ubuntu"}
 
 
@@ -24,6 +27,8 @@ def archive_sources(
         DeborchError: INVALID_SETTING if the host has no such archive among its sources, or if the keys are missing.
     """
     choice = config.archive
+    if suite in _WITHOUT_POCKETS:
+        choice = replace(choice, pockets=())
     found = _on_host(host, choice, suite) if config.mirror is None else _on_mirror(config.mirror, choice, suite)
     if not found:
         raise _no_archive(choice, suite)

@@ -19,6 +19,7 @@ from deb_mock.repositories import WORKSPACE, add_repository, put_file
 from deb_mock.steps import Steps
 from deb_mock.unmet import UnmetLine, Why, quarrels, unmet_lines
 from deborch_shared import versions
+from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 from deborch_shared.sources import SourceDescription
 
@@ -64,6 +65,15 @@ class Explanation:
     architecture: str
     installable: bool
     unmet: tuple[Unmet, ...] = ()
+    not_read: tuple["NotRead", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """A suite that was to be looked into and could not be read; the rest of the answer holds without it."""
+
+    suite: str
+    reason: str
 
 
 class Explainer:
@@ -81,7 +91,7 @@ class Explainer:
         """Whether the build dependencies of `source` can be installed, and if not, why.
 
         Raises:
-            DeborchError: FETCH_FAILED if a list cannot be read.
+            DeborchError: FETCH_FAILED if a list of the suite itself cannot be read.
         """
         question = Question(base, source, request)
         async with AsyncExitStack() as held:
@@ -97,19 +107,20 @@ class Explainer:
             await apt.update(())
             output = await apt.simulate(question.arguments)
             found = await apt.explained(unmet_lines(output), 0) if output else ()
-            if found and look_in:
-                found = await self._looked_up(apt, base, found, look_in)
+            not_read: list[NotRead] = []
+            for suite in look_in if found else ():
+                try:
+                    found = await self._looked_up(apt, base, found, suite)
+                except DeborchError as error:
+                    not_read.append(NotRead(suite, error.message))
         host = request.host_architecture or request.architecture
         answer = Explanation(source.name, source.version, request.suite, host, installable=output is None)
-        return replace(answer, unmet=found)
+        return replace(answer, unmet=found, not_read=tuple(not_read))
 
-    async def _looked_up(
-        self, apt: "_Inquiry", base: Base, found: tuple[Unmet, ...], look_in: Sequence[str]
-    ) -> tuple[Unmet, ...]:
+    async def _looked_up(self, apt: "_Inquiry", base: Base, found: tuple[Unmet, ...], suite: str) -> tuple[Unmet, ...]:
         host = await read_host_apt()
         lines = [
             f"deb [signed-by={self._config.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
-            for suite in look_in
             for source in archive_sources(host, self._config, suite, base.components)
         ]
         put_file(apt.sandbox, _ELSEWHERE, "".join(lines).encode())
@@ -224,6 +235,6 @@ def _names(found: Iterable[Unmet]) -> set[str]:
 def _with_elsewhere(unmet: Unmet, known: dict[str, tuple[Available, ...]]) -> Unmet:
     return replace(
         unmet,
-        elsewhere=known.get(_package(unmet.relation), ()),
+        elsewhere=(*unmet.elsewhere, *known.get(_package(unmet.relation), ())),
         because=tuple(_with_elsewhere(one, known) for one in unmet.because),
     )

@@ -10,6 +10,8 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -17,7 +19,7 @@ from debian.deb822 import Changes
 
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Artifact, ArtifactKind
-from deborch_shared.errors import ErrorCode, bounded
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.ids import Sha256
 from deborch_shared.sources import check_file_name
 
@@ -57,12 +59,7 @@ class ResultDirectory:
         """
         taken = self.final.exists() and not self.final.is_dir()
         if taken or (not self.merge and self.final.exists() and any(self.final.iterdir())):
-            raise failure(
-                FailureClass.POLICY,
-                ErrorCode.ALREADY_EXISTS,
-                f"the result directory {self.final} is not {'a directory' if taken else 'empty'}",
-                hint="give a directory that does not exist yet, or remove it, or merge into it (--merge)",
-            )
+            raise self._taken("not a directory" if taken else "not empty")
 
     def create(self) -> None:
         self.unfinished.mkdir(parents=True)
@@ -98,13 +95,18 @@ class ResultDirectory:
         return self._artifact(name, hashlib.sha256(content).hexdigest(), len(content))
 
     def publish(self) -> None:
-        """Make everything visible and durable: at once, or file by file into what is there."""
+        """Make everything visible and durable: at once, or file by file into what is there.
+
+        Raises:
+            DeborchError: ALREADY_EXISTS if somebody else has filled the directory meanwhile.
+        """
         for path in self.unfinished.iterdir():
             _sync(path)
         _sync(self.unfinished)
         if not self._renamed():
-            for path in sorted(self.unfinished.iterdir(), key=_comes_last):
-                path.rename(self.final / path.name)
+            with _alone_in(self.final):
+                for path in sorted(self.unfinished.iterdir(), key=_comes_last):
+                    path.rename(self.final / path.name)
             _sync(self.final)
             self.unfinished.rmdir()
 
@@ -113,11 +115,21 @@ class ResultDirectory:
         try:
             self.unfinished.rename(self.final)
         except OSError as error:
-            if not self.merge or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if not self.merge:
+                raise self._taken("not empty any more: another build has put its results there") from error
             return False
         _sync(self.final.parent)
         return True
+
+    def _taken(self, how: str) -> DeborchError:
+        return failure(
+            FailureClass.POLICY,
+            ErrorCode.ALREADY_EXISTS,
+            f"the result directory {self.final} is {how}",
+            hint="give a directory that does not exist yet, or remove it, or merge into it (--merge)",
+        )
 
     def _artifact(self, name: str, sha256: str, size_bytes: int) -> Artifact:
         return Artifact(name, self.final / name, Sha256(sha256), size_bytes, kind_of(name))
@@ -262,6 +274,17 @@ def _refuse(problem: str) -> NoReturn:
 
 def _comes_last(path: Path) -> tuple[bool, str]:
     return path.name.endswith(_COMES_LAST), path.name
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Two builds that merge into one directory do so one after the other, so that a .changes fits its files."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -27,6 +27,19 @@ async def test_build_shows_stages_and_results(command, request_for, config):
     assert what_is_left(config.state_dir) == []
 
 
+async def test_a_build_can_be_repeated_and_replaces_its_results_but_none_in_a_directory_that_was_named(
+    command, request_for, tmp_path
+):
+    request = request_for()
+    place = tmp_path / "tiny_1.0_result"
+    for _ in range(2):
+        await process.run(command("build", request.dsc), cwd=tmp_path)
+    assert len(list(place.glob("*.changes"))) == 1
+    refused = await process.run(command("build", request.dsc, "--result-dir", place), cwd=tmp_path, check=False)
+    assert refused.returncode == 3
+    assert b"--merge" in refused.output
+
+
 async def test_build_as_json_can_be_read_by_a_program(command, request_for):
     request = request_for()
     arguments = command("build", request.dsc, "--result-dir", request.result_dir, "--json")

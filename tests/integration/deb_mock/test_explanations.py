@@ -50,11 +50,12 @@ async def test_each_relation_is_explained_down_to_what_is_missing(engine, reposi
     assert fine.installable
 
 
-async def test_explain_answers_programs_and_exits_with_4(config, request_for):
+async def test_explain_answers_programs_and_exits_with_4_also_if_another_suite_cannot_be_read(config, request_for):
     places = ["--state-dir", str(config.state_dir), "--cache-dir", str(config.cache_dir)]
     request = request_for(build_depends="no-such-package")
-    line = [sys.executable, "-m", "deb_mock", "explain", str(request.dsc), "--json", *places]
+    line = [sys.executable, "-m", "deb_mock", "explain", str(request.dsc), "--json", "--look-in", "no-suite", *places]
     result = await process.run(line, check=False)
     shown = json.loads(result.output)
     assert result.returncode == 4
     assert [(unmet["relation"], unmet["why"]) for unmet in shown["unmet"]] == [("no-such-package", "missing")]
+    assert [missed["suite"] for missed in shown["not_read"]] == ["no-suite"]

@@ -76,3 +76,9 @@ def test_missing_keys_name_their_package(tmp_path):
     with pytest.raises(DeborchError, match="does not exist") as caught:
         archive_sources(HostApt("bookworm", (), {}), config, "noble", ("main",))
     assert "apt-get install ubuntu-archive-keyring" in caught.value.hint
+
+
+@pytest.mark.parametrize("suite", ["sid", "unstable", "experimental"])
+def test_a_suite_that_has_none_beside_it_is_read_alone_whatever_the_hosts_own_has(found, suite):
+    assert found(suite, ALL) == [(MIRROR, suite)]
+    assert found(suite, ALL, mirror=MIRROR) == [(MIRROR, suite)]

@@ -193,3 +193,16 @@ def test_kinds_follow_names():
     assert kind_of("a_1_amd64.buildinfo") is ArtifactKind.BUILDINFO
     assert kind_of("a_1_amd64.build") is ArtifactKind.LOG
     assert kind_of("a_1.tar.gz") is ArtifactKind.OTHER
+
+
+def test_of_two_builds_with_one_directory_the_later_is_told_that_it_is_taken(tmp_path):
+    first, second = (ResultDirectory(tmp_path / "results") for _ in range(2))
+    for results in (first, second):
+        results.check_free()
+        results.create()
+        results.add_text(CHANGES, "changes")
+    first.publish()
+    with pytest.raises(DeborchError) as caught:
+        second.publish()
+    assert caught.value.code is ErrorCode.ALREADY_EXISTS
+    assert "another build" in caught.value.message

@@ -62,7 +62,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
     arch: Annotated[str, typer.Option(help="Architecture that builds; the host's own if not given.")] = "",
     host: Annotated[str, typer.Option(help="Cross build: the architecture that the packages are for.")] = "",
     result_dir: Annotated[
-        Path | None, typer.Option(help="New or empty; one in it for each of several sources.")
+        Path | None, typer.Option(help="New or empty; default: NAME_VERSION_result, where new files replace old ones.")
     ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Add the results to a directory that has files.")] = False,
     build_path: Annotated[str, typer.Option(help="Of the source; DIR/ adds NAME-VERSION.")] = "",
@@ -129,7 +129,7 @@ def build(  # noqa: PLR0917 - typer reads the parameters as options
             architecture=arch or await native_architecture(),
             host_architecture=host or None,
             result_dir=Path(),
-            merge_results=merge,
+            merge_results=merge or result_dir is None,
             mode=(mode or (Mode.ANY if binnmu else Mode.BOTH)).value,
             changed_version=changed_version(binnmu, changelog, append_to_version, maintainer, binnmu_timestamp),
             extra_sources=tuple(read_repository(path) for path in extra_repository or ()),

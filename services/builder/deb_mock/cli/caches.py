@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from deb_mock.cli.finish import finish
+from deb_mock.cli.finish import described, finish, show_error
 from deb_mock.cli.options import (
     AsJson,
     CacheDir,
@@ -23,9 +23,11 @@ from deb_mock.cli.options import (
 )
 from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.engine import Engine
+from deb_mock.failures import exit_code
 from deb_mock.garbage import Removed
 from deb_mock.inventory import BuildrootState, Inventory
 from deb_mock.model import CacheKind
+from deborch_shared.errors import DeborchError
 
 app = typer.Typer()
 _STATE_STYLES = {
@@ -91,25 +93,30 @@ def update(  # noqa: PLR0917 - typer reads the parameters as options
     """Ask the archive now whether it has changed, and bring the base up to date."""
     engine = Engine(engine_config(state_dir, cache_dir, mirror))
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> tuple[list[dict[str, Any]], list[DeborchError]]:
         await engine.recover()
         known = {(base.suite, base.architecture, base.components) for base in engine.bases()}
         main = (suite or required_codename(), arch or await native_architecture(), ("main",))
-        updated = []
+        updated, failed = [], []
         for name, architecture, components in sorted(known) if every else [main]:
             before = {base.name for base in engine.bases()}
-            base = await engine.ensure_base(
-                name, architecture, components=components, check=True, on_log=lambda _: None
-            )
-            updated.append({**asdict(base), "changed": base.name not in before})
-        return updated
+            try:
+                base = await engine.ensure_base(
+                    name, architecture, components=components, check=True, on_log=lambda _: None
+                )
+            except DeborchError as error:
+                if not every:
+                    raise
+                error.message = f"{name} {architecture}: {error.message}"
+                failed.append(error)
+            else:
+                updated.append({**asdict(base), "changed": base.name not in before})
+        return updated, failed
 
-    result = finish(work(), as_json=as_json)
-    if as_json:
-        print(json.dumps({"bases": result}, default=str))  # noqa: T201
-        return
-    for base in result:
-        print(f"{base['suite']} {base['architecture']}: {'new' if base['changed'] else 'unchanged'}, {base['name']}")  # noqa: T201
+    result, failed = finish(work(), as_json=as_json)
+    _show_updated(result, failed, as_json=as_json)
+    if failed:
+        raise typer.Exit(exit_code(failed[0]))
 
 
 @app.command()
@@ -158,6 +165,17 @@ def scrub(
             print(f"{kind}: {len(sizes)} removed, {_mib(sum(sizes))}")  # noqa: T201
     if not result:
         print("nothing to remove, or all of it is in use")  # noqa: T201
+
+
+def _show_updated(updated: list[dict[str, Any]], failed: list[DeborchError], *, as_json: bool) -> None:
+    if as_json:
+        shown = {"bases": updated, "failed": [described(error) for error in failed]}
+        print(json.dumps(shown, default=str))  # noqa: T201
+        return
+    for base in updated:
+        print(f"{base['suite']} {base['architecture']}: {'new' if base['changed'] else 'unchanged'}, {base['name']}")  # noqa: T201
+    for error in failed:
+        show_error(error)
 
 
 def _as_json(found: Inventory) -> dict[str, Any]:

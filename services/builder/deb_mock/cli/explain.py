@@ -111,6 +111,8 @@ def _tree(explanation: Explanation) -> Tree:
     tree = Tree(f"[bold]{what}: build dependencies cannot be installed[/bold]")
     for unmet in explanation.unmet:
         _grow(tree, unmet)
+    for missed in explanation.not_read:
+        tree.add(f"[yellow]{escape(missed.suite)} could not be looked into[/yellow]: {escape(missed.reason)}")
     return tree
 
 

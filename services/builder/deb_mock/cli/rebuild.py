@@ -27,7 +27,10 @@ def rebuild(  # noqa: PLR0917 - typer reads the parameters as options
     buildinfo: Annotated[Path, typer.Option("--from", help="The .buildinfo of the build to repeat.")],
     source: Annotated[Path | None, typer.Option(help="The .dsc; else beside the .buildinfo, or of the suite.")] = None,
     suite: Annotated[str, typer.Option(help="Debian suite to build in; the host's own if not given.")] = "",
-    result_dir: Annotated[Path | None, typer.Option(help="New directory for the results.")] = None,
+    result_dir: Annotated[
+        Path | None, typer.Option(help="New or empty; default: NAME_rebuild, new files replace old.")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Add the results to a directory that has files.")] = False,
     extra_repository: Annotated[list[Path] | None, typer.Option(help="A deb822 .sources file with its key.")] = None,
     snapshot: Annotated[
         str, typer.Option(envvar="DEB_MOCK_SNAPSHOT", help="Archive with old versions; {timestamp} is Build-Date.")
@@ -61,6 +64,7 @@ def rebuild(  # noqa: PLR0917 - typer reads the parameters as options
             suite=codename,
             result_dir=results,
             failed_dir=results.with_name(f"{results.name}_failed"),
+            merge_results=merge or result_dir is None,
             repositories=tuple(repositories),
             or_nearest=nearest,
             components=components,

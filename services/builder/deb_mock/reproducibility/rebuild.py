@@ -1,6 +1,8 @@
 """The build that a .buildinfo describes, once more: the same versions, variables and path, and the hashes compared."""
 
+import asyncio
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -52,6 +54,8 @@ class RebuildRequest:
     suite: str
     result_dir: Path
     failed_dir: Path
+    merge_results: bool = False
+    """As of a build."""
     repositories: tuple[ExtraRepository, ...] = ()
     or_nearest: bool = False
     components: tuple[str, ...] = MAIN_ONLY
@@ -129,16 +133,18 @@ class Rebuilds:
 
     async def _source(self, request: RebuildRequest, on_log: LogSink) -> Path:
         info = request.info
-        beside = request.near / f"{info.source}_{without_epoch(info.source_version)}.dsc"
-        if beside.exists():
-            return beside
+        name = f"{info.source}_{without_epoch(info.source_version)}.dsc"
+        fetched = request.result_dir.with_name(f"{request.result_dir.name}_source")
+        for place in (request.near, fetched) if request.merge_results else (request.near,):
+            if (place / name).exists():
+                return place / name
         fetch = FetchRequest(
             fetch_id=f"{request.rebuild_id}-source",
             name=info.source,
             version=info.source_version,
             suite=request.suite,
             architecture=info.architecture,
-            result_dir=request.result_dir.with_name(f"{request.result_dir.name}_source"),
+            result_dir=fetched,
             components=request.components,
         )
         return (await self._engine.fetch_source(fetch, on_log=on_log)).dsc
@@ -173,6 +179,8 @@ class Rebuilds:
         if not any(not file.is_same and file.second_sha256 for file in there):
             return None, "put the packages of the .buildinfo beside it, and diffoscope shows what differs"
         target = request.result_dir / "differences"
+        if request.merge_results:
+            await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
         directories = (request.near, request.result_dir)
         build = _build_request(request, request.dsc or request.near)
         try:
@@ -191,6 +199,7 @@ def _build_request(request: RebuildRequest, dsc: Path) -> BuildRequest:
         architecture=info.architecture,
         result_dir=request.result_dir,
         failed_dir=request.failed_dir,
+        merge_results=request.merge_results,
         mode=info.mode,
         extra_sources=request.repositories,
         parallel=info.parallel,

@@ -1,0 +1,65 @@
+"""What a user does twice, or of several suites at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deb_mock.cli import build, caches
+from deb_mock.cli.app import app
+from deb_mock.failures import FailureClass, failure
+from deb_mock.model import Base
+from deborch_shared.errors import ErrorCode
+
+BASES = tuple(Base(f"{suite}-amd64", suite, "amd64", Path(suite), 0.0) for suite in ("bookworm", "sid"))
+
+
+class EngineWithoutBookworm:
+    """Two bases, and an archive that has lost the suite of the first."""
+
+    def __init__(self, _config) -> None:
+        pass
+
+    async def recover(self):
+        pass
+
+    def bases(self):
+        return BASES
+
+    async def ensure_base(self, suite, _architecture, components, check, on_log):
+        if suite == "bookworm":
+            raise failure(FailureClass.FETCH, ErrorCode.FETCH_FAILED, "not there", hint="look for it")
+        return BASES[1]
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setattr(caches, "Engine", EngineWithoutBookworm)
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_updating_all_goes_on_after_a_suite_that_cannot_be_read_and_reports_it(run):
+    result = run("update", "--all", "--suite", "sid", "--json")
+    shown = json.loads(result.stdout)
+    assert [base["name"] for base in shown["bases"]] == ["sid-amd64"]
+    assert [error["message"] for error in shown["failed"]] == ["bookworm amd64: not there"]
+    assert result.exit_code == 5
+    people = run("update", "--all", "--suite", "sid")
+    assert "sid amd64: unchanged" in people.output
+    assert "bookworm amd64: not there" in people.output
+
+
+@pytest.mark.parametrize(
+    ("options", "merged"), [((), True), (("--result-dir", "x"), False), (("--result-dir", "x", "--merge"), True)]
+)
+def test_only_results_without_a_directory_of_their_own_replace_those_of_before(run, monkeypatch, options, merged):
+    asked = []
+
+    async def noted(_config, template, _sources, _options, _result_dir, verbose):
+        asked.append(template.merge_results)
+        return ()
+
+    monkeypatch.setattr(build, "_build", noted)
+    run("build", "x.dsc", "--suite", "sid", "--arch", "amd64", *options)
+    assert asked == [merged]
