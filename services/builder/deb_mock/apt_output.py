@@ -2,10 +2,10 @@
 
 import re
 
-from deb_mock.archive_faults import FAULTS, fault_in
+from deb_mock.archive_faults import FAULTS, NO_SUCH_SUITE, fault_in
 from deb_mock.failures import FailureClass, failure
 from deb_mock.unmet import Why, unmet_lines
-from deborch_shared.errors import DeborchError, ErrorCode, bounded
+from deborch_shared.errors import DeborchError, ErrorCode
 
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
 PRINT_DOWNLOADS = ("--print-uris", "-o", "Dir::Cache::archives=/tmp/", "-o", "Acquire::ForceHash=SHA256")
@@ -14,6 +14,8 @@ STRICT_UPDATE = ("-o", "APT::Update::Error-Mode=any")
 """Otherwise `apt-get update` succeeds although an archive cannot be reached, and a dep-wait would be claimed."""
 
 _PRINTED_URI = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<digest>\S*)\s*$", re.MULTILINE)
+_NO_SUITE = re.compile(r"^E: The repository '(?P<uri>\S+) (?P<suite>\S+) (?:In)?Release' does not have a", re.MULTILINE)
+_ENDING_CHARACTERS = 800
 _NO_CANDIDATE = re.compile(r"^E: Unable to locate package (?P<name>\S+)", re.MULTILINE)
 _REMOVED = re.compile(r"^The following packages will be REMOVED:\n(?P<names>(?: .*\n)+)", re.MULTILINE)
 
@@ -44,13 +46,12 @@ def unmet_relations(output: str) -> tuple[str, ...]:
 def explain(output: str, *, doing: str, otherwise: FailureClass) -> DeborchError:
     """The error for a failed apt run: dep-wait with the relations, fetch-fault, or `otherwise`."""
     missing = unmet_relations(output)
-    tail = bounded(output[-800:].strip())
     if missing:
         return failure(
             FailureClass.DEPENDENCY_WAIT,
             ErrorCode.DEPENDENCY_WAIT,
             f"build dependencies are not available: {', '.join(missing)}",
-            hint="build or add the packages that provide them; the build can go on once they are in the archive",
+            hint="`deb-mock explain` says why; build what provides them, or add its archive (--extra-repository)",
             missing=list(missing),
         )
     refused = archive_failure(output, doing=doing)
@@ -59,9 +60,21 @@ def explain(output: str, *, doing: str, otherwise: FailureClass) -> DeborchError
     return failure(
         otherwise,
         ErrorCode.CHROOT_FAILED,
-        f"{doing}: {tail}",
+        f"{doing}: {ending(output)}",
         hint="the end of apt's output says why",
     )
+
+
+def ending(output: str) -> str:
+    """The end of `output` for a message, from the start of a line or at least of a word."""
+    text = output.strip()
+    if len(text) <= _ENDING_CHARACTERS:
+        return text
+    start = len(text) - _ENDING_CHARACTERS
+    half = start + _ENDING_CHARACTERS // 2
+    breaks = (text.find("\n", start - 1, half), text.find(" ", start - 1, half))
+    found = next((at for at in breaks if at >= 0), start - 1)
+    return text[found + 1 :]
 
 
 def archive_failure(output: str, *, doing: str) -> DeborchError | None:
@@ -70,9 +83,11 @@ def archive_failure(output: str, *, doing: str) -> DeborchError | None:
     if fault is None:
         return None
     full = fault is FAULTS[0]
+    lacking = _NO_SUITE.search(output)
+    said = f"{lacking['uri']} has no {lacking['suite']}" if lacking and fault is NO_SUCH_SUITE else ending(output)
     return failure(
         FailureClass.CHROOT if full else FailureClass.FETCH,
         ErrorCode.DISK_FULL if full else ErrorCode.FETCH_FAILED,
-        f"{doing}: {fault.what}: {bounded(output[-800:].strip())}",
+        f"{doing}: {fault.what}: {said}",
         hint=fault.hint,
     )

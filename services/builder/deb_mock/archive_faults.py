@@ -78,6 +78,9 @@ FAULTS: tuple[ArchiveFault, ...] = (
 )
 
 
+NO_SUCH_SUITE = next(fault for fault in FAULTS if "does not have a Release file" in fault.signs)
+
+
 def fault_in(output: str) -> ArchiveFault | None:
     """The fault that apt's output tells of, if any."""
     return next((fault for fault in FAULTS if any(sign in output for sign in fault.signs)), None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deb_mock.apt_output import archive_failure
+from deb_mock.apt_output import archive_failure, ending
 from deb_mock.base_recipe import BaseRecipe
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import HostApt
@@ -69,7 +69,7 @@ def _explained(error: DeborchError, recipe: BaseRecipe) -> DeborchError:
     return failure(
         FailureClass.CHROOT,
         ErrorCode.CHROOT_FAILED,
-        f"mmdebstrap could not make the base of {recipe.suite}: {output[-600:]}",
+        f"mmdebstrap could not make the base of {recipe.suite}: {ending(output)}",
         hint="the end of its output says why",
     )
 

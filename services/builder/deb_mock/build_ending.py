@@ -41,8 +41,9 @@ async def told(report: BuildReport, steps: Steps, log: Path) -> AsyncIterator[No
         await asyncio.to_thread(_explain, error, steps, log)
         _keep(report, steps, log, FAILED, error)
         raise
-    except asyncio.CancelledError:
-        _keep(report, steps, log, CANCELED, None)
+    except asyncio.CancelledError as error:
+        if _keep(report, steps, log, CANCELED, None):
+            error.add_note(f"log and report are in {report.request.failed_dir}")
         raise
 
 
@@ -98,13 +99,15 @@ def _section_text(steps: Steps, log: Path) -> tuple[bytes, int]:
         return source.read(_READ_AT_MOST_BYTES), number
 
 
-def _keep(report: BuildReport, steps: Steps, log: Path, outcome: str, error: DeborchError | None) -> None:
-    """As far as there is space: what ended the build must not be hidden by a disk that is full."""
+def _keep(report: BuildReport, steps: Steps, log: Path, outcome: str, error: DeborchError | None) -> bool:
+    """As far as there is space: what ended the build must not be hidden by a full disk. Says whether they are kept."""
     with suppress(OSError):
         report.end_log(steps, outcome, error)
         if report.request.failed_dir is None:
-            return
+            return False
         name, text = report.log_name, report.as_json(steps, outcome, error)
         kept_log, kept_report = keep_failed(report.request.failed_dir, log, name, text, report_name(name))
         if error is not None:
             error.fields["log"], error.fields["report"] = str(kept_log), str(kept_report)
+        return True
+    return False

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deb_mock.failure_signs import CAUSES, Cause
+from deb_mock.log_sections import without_boxes
 
 _WINDOW_LINES = 400
 _SHOWN_LINES = 10
@@ -57,7 +58,7 @@ class Diagnosis:
 
 def diagnose(log: bytes, *, first_number: int = 1) -> Diagnosis:
     """Why the build that wrote `log` failed; `first_number` is the number of its first line in the whole log."""
-    lines = [_CODE.sub(b"", line) for line in log.splitlines()]
+    lines = [_CODE.sub(b"", line) for line in without_boxes(log).splitlines()]
     step_at, step = _last_step(lines)
     chain = [number for number in range(step_at, len(lines)) if _CONSEQUENCE.match(lines[number])]
     end = chain[0] if chain else len(lines)
@@ -76,7 +77,7 @@ def diagnose(log: bytes, *, first_number: int = 1) -> Diagnosis:
 
 def last_lines(log: bytes, *, first_number: int = 1) -> tuple[LogLine, ...]:
     """The end of `log`: what was done last by a build that was ended."""
-    lines = log.splitlines()
+    lines = without_boxes(log).splitlines()
     chosen = [number for number, line in enumerate(lines) if line.strip()][-_LAST_LINES:]
     return tuple(LogLine(first_number + number, _shown(lines[number])) for number in chosen)
 

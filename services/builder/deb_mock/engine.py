@@ -390,7 +390,7 @@ class Engine:
                 FailureClass.POLICY,
                 ErrorCode.INVALID_INPUT,
                 "the build asks for the network, which the policy of this engine does not allow",
-                hint="allow the network for builds in the configuration, or build without it",
+                hint="set network.builds to on-request in the configuration, or build without --network",
             )
 
     @asynccontextmanager

@@ -85,7 +85,7 @@ class SourceFetcher:
         output = result.output.decode("utf-8", "replace")
         if any(sign in output for sign in _MISSING):
             raise failure(
-                FailureClass.FETCH,
+                FailureClass.POLICY,
                 ErrorCode.NOT_FOUND,
                 f"{doing}: the suite has no such source package or version",
                 hint="rmadison or the suite's package tracker lists what there is",

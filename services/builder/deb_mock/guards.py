@@ -22,7 +22,7 @@ async def time_limit(timeout_s: float) -> AsyncIterator[None]:
             FailureClass.TIMEOUT,
             ErrorCode.PROCESS_TIMEOUT,
             f"the build took longer than {timeout_s:g} s and was ended",
-            hint="the end of the log shows what it did last; raise the time limit if it needs more",
+            hint="the end of the log shows what it did last; raise --timeout if it needs more",
         ) from error
 
 

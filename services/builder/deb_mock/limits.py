@@ -81,7 +81,7 @@ def over_limit(program: str, use: ResourceUse, limits: Limits) -> DeborchError |
             ErrorCode.BUILD_FAILED,
             f"{program} failed: {use.oom_kills} of its processes were ended, because the build had used up its "
             f"{_shown(limits.memory_bytes)} of memory",
-            hint="raise the memory limit, lower the number of parallel jobs, or let files go to the disk (no tmpfs)",
+            hint="raise limits.memory, lower --jobs, or let the files go to the disk (--tmpfs-mib 0)",
             limit="memory",
             memory_peak_bytes=use.memory_peak_bytes,
         )
@@ -95,7 +95,7 @@ def too_many_processes(program: str, limits: Limits) -> DeborchError:
         FailureClass.KILLED_LIMIT,
         ErrorCode.BUILD_FAILED,
         f"{program} failed: the build had {limits.pids} processes and threads, and was not given more",
-        hint="find what starts so many of them, or raise the limit of processes",
+        hint="find what starts so many of them, or raise limits.pids",
         limit="pids",
     )
 
@@ -107,13 +107,13 @@ def full(size_bytes: int | None) -> DeborchError:
             FailureClass.CHROOT,
             ErrorCode.DISK_FULL,
             "the disk that the buildroot is on is full",
-            hint="free space there, or give builds memory for their files (tmpfs size)",
+            hint="free space there, or give builds memory for their files (--tmpfs-mib)",
         )
     return failure(
         FailureClass.KILLED_LIMIT,
         ErrorCode.BUILD_FAILED,
         f"the build had filled the {_shown(size_bytes)} that it may have for its files",
-        hint="give builds more memory for their files (tmpfs size), or let them use the disk (no tmpfs)",
+        hint="give the build more memory for its files (--tmpfs-mib), or let it use the disk (--tmpfs-mib 0)",
         limit="disk",
     )
 

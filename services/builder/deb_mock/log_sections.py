@@ -13,6 +13,7 @@ from deb_mock.model import Stage
 
 _WIDTH = 80
 _HEADING = re.compile(rb"^\+-{78}\+\n\| (?P<title>.{76}) \|\n\+-{78}\+\n", re.MULTILINE)
+_BOX = re.compile(rb"^(?P<rule>\+(?:-{78}|={78})\+)\n\|[^\n]{78,400}\|\n(?P=rule)$", re.MULTILINE)
 SUMMARY = "Summary"
 TITLES: Mapping[Stage, str] = MappingProxyType(
     {
@@ -67,6 +68,11 @@ def sections(log: bytes) -> list[Section]:
         Section(match["title"].decode("utf-8", "replace").strip(), match.start(), end - match.start())
         for match, end in zip(found, ends, strict=True)
     ]
+
+
+def without_boxes(log: bytes) -> bytes:
+    """`log` with empty lines in place of the head and the headings."""
+    return _BOX.sub(b"\n\n", log)
 
 
 def _box(text: str, line: str) -> bytes:

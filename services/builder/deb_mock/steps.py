@@ -95,7 +95,7 @@ class Steps:
                 FailureClass.LOG_LIMIT,
                 ErrorCode.BUILD_FAILED,
                 f"the build wrote more than {self._log_limit_bytes} bytes of log and was ended",
-                hint="find out what repeats itself at the end of the log, or raise the log limit",
+                hint="find out what repeats itself at the end of the log, or raise limits.log_size",
             )
 
     def say(self, line: str) -> None:

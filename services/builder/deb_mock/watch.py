@@ -98,7 +98,7 @@ class Watch:
                 FailureClass.LOG_IDLE,
                 ErrorCode.BUILD_FAILED,
                 f"{self._program} wrote nothing for {self._idle_s:g} s and was ended",
-                hint="the end of the log shows what it did last; raise the idle limit if it may be silent for longer",
+                hint="the end of the log shows what it did last; raise limits.log_idle if it may be silent for longer",
             )
         return None
 

@@ -81,14 +81,17 @@ async def test_another_user_is_told_that_root_is_needed_and_why(command, request
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_removes_the_buildroot(command, request_for, config, number):
     request = request_for("echo compiling; sleep 1000")
-    arguments = command("build", request.dsc, "--result-dir", request.result_dir, "--verbose")
-    running = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE)
+    arguments = command("build", request.dsc, "--result-dir", request.result_dir, "--verbose", "--json")
+    pipe = asyncio.subprocess.PIPE
+    running = await asyncio.create_subprocess_exec(*arguments, stdout=pipe, stderr=pipe)
     assert running.stderr is not None
     while (await running.stderr.readline()).strip() != b"compiling":
         assert running.returncode is None
     running.send_signal(number)
-    _, text = await running.communicate()
+    answer, text = await running.communicate()
     assert running.returncode == 130
+    assert json.loads(answer)["code"] == "canceled"
+    assert f"{request.result_dir.name}_failed" in json.loads(answer)["message"]
     assert b"Traceback" not in text
     assert processes_of(config.state_dir) == []
     assert what_is_left(config.state_dir) == []

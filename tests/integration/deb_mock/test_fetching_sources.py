@@ -32,7 +32,7 @@ async def test_what_the_suite_lacks_is_not_found(engine, request_of, log, name, 
     request = request_of(name, version)
     with pytest.raises(DeborchError) as caught:
         await engine.fetch_source(request, on_log=log.extend)
-    assert (caught.value.code, caught.value.fields["failure_class"]) == (ErrorCode.NOT_FOUND, "fetch-fault")
+    assert (caught.value.code, caught.value.fields["failure_class"]) == (ErrorCode.NOT_FOUND, "policy")
     assert not request.result_dir.exists()
 
 

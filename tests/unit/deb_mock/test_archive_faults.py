@@ -2,7 +2,7 @@
 
 import pytest
 
-from deb_mock.apt_output import archive_failure, explain
+from deb_mock.apt_output import archive_failure, ending, explain
 from deb_mock.failures import FailureClass
 from deborch_shared.errors import ErrorCode
 
@@ -59,6 +59,19 @@ def test_each_fault_of_an_archive_is_a_fetch_fault_with_a_hint_that_fits(output,
     assert (error.code, error.fields["failure_class"]) == (ErrorCode.FETCH_FAILED, "fetch-fault")
     assert what in error.message
     assert hint in error.hint
+
+
+def test_a_suite_that_the_archive_lacks_is_told_in_one_line():
+    error = archive_failure(f"{'noise ' * 200}\n{NO_SUITE}", doing="making the base of none")
+    assert error is not None
+    assert error.message.endswith("component or file: http://mirror.example.org/debian has no none")
+
+
+def test_what_is_shown_of_long_output_begins_with_a_whole_word():
+    lines = "".join(f"E: line{number} of the archive\n" for number in range(100))
+    assert ending(lines).startswith("E: line")
+    assert ending("word " * 500).startswith("word ")
+    assert len(ending("x" * 2000)) == 800
 
 
 def test_a_full_disk_is_no_fault_of_the_archive():

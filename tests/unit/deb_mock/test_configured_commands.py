@@ -42,7 +42,8 @@ def test_an_option_counts_then_o_then_files_then_the_commands_own_default(run, t
 def test_a_wrong_configuration_ends_the_command_with_the_key_and_the_class_policy(run):
     result = run("-o", "build.job=4")
     assert result.exit_code == 3
-    assert "build.job is no key; the nearest is jobs" in result.output
+    assert "-o build.job: build.job is no key; the nearest is jobs" in result.output
+    assert "-o buil.jobs: buil is no key; the nearest is build" in run("-o", "buil.jobs=4").output
 
 
 def test_help_works_whatever_the_configuration_says(run, tmp_path):

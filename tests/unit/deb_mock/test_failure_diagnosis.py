@@ -5,6 +5,7 @@ import time
 import pytest
 
 from deb_mock.diagnosis import diagnose, last_lines
+from deb_mock.log_sections import head, heading
 
 COMPILER = """\
  debian/rules binary
@@ -325,3 +326,9 @@ def test_a_long_log_is_looked_through_in_seconds():
     begun = time.monotonic()
     diagnose(b"x" * 5000 + b"\n" + b"checking whether error: no and more of it as configure does\n" * 300_000)
     assert time.monotonic() - begun < 5
+
+
+def test_the_head_of_a_log_and_headings_are_no_lines_that_matter():
+    log = head("x (amd64)", "2026-01-01T00:00:00Z") + heading("Source package") + b"x_1.tar.xz has another checksum\n"
+    for shown in (last_lines(log), diagnose(log).first_lines):
+        assert [(line.number, line.text) for line in shown] == [(log.count(b"\n"), "x_1.tar.xz has another checksum")]

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 from deb_mock.cli import build, caches
 from deb_mock.cli.app import app
-from deb_mock.failures import FailureClass, failure
+from deb_mock.cli.options import read_repository
+from deb_mock.failures import FailureClass, exit_code, failure
 from deb_mock.model import Base
-from deborch_shared.errors import ErrorCode
+from deborch_shared.errors import DeborchError, ErrorCode
 
 BASES = tuple(Base(f"{suite}-amd64", suite, "amd64", Path(suite), 0.0) for suite in ("bookworm", "sid"))
 
@@ -63,3 +64,10 @@ def test_only_results_without_a_directory_of_their_own_replace_those_of_before(r
     monkeypatch.setattr(build, "_build", noted)
     run("build", "x.dsc", "--suite", "sid", "--arch", "amd64", *options)
     assert asked == [merged]
+
+
+def test_a_repository_that_is_not_there_is_refused_with_a_hint(tmp_path):
+    with pytest.raises(DeborchError) as caught:
+        read_repository(tmp_path / "none.sources")
+    assert exit_code(caught.value) == 3
+    assert "--extra-repository" in caught.value.hint

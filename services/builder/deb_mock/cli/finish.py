@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar
 
@@ -30,9 +30,25 @@ def finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
     except OSError as error:
         report_error(_system_error(error), as_json=as_json)
         raise typer.Exit(EXIT_UNKNOWN) from None
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        Console(stderr=True).print("interrupted; the buildroot is removed")
+    except _InterruptedError as error:
+        _report_interrupt(error.args, as_json=as_json)
         raise typer.Exit(_INTERRUPTED) from None
+    except KeyboardInterrupt:
+        _report_interrupt((), as_json=as_json)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+class _InterruptedError(Exception):
+    """A signal ended the work; the arguments say where it has left something."""
+
+
+def _report_interrupt(notes: Sequence[str], *, as_json: bool) -> None:
+    message = "; ".join(["interrupted; the buildroot is removed", *notes])
+    if as_json:
+        hint = "run the command again; caches that it had filled stay"
+        report_error(DeborchError(ErrorCode.CANCELED, message, hint=hint), as_json=True)
+        return
+    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _system_error(error: OSError) -> DeborchError:
@@ -48,7 +64,11 @@ async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        # Out of the loop a fresh one would come, without the notes.
+        raise _InterruptedError(*getattr(error, "__notes__", ())) from None
 
 
 def plain(value: object) -> object:

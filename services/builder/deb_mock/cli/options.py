@@ -9,6 +9,7 @@ import typer
 
 from deb_mock.cli.configured import current
 from deb_mock.configuration import engine_settings
+from deb_mock.failures import FailureClass, failure
 from deb_mock.host_apt import proxies_of
 from deb_mock.model import BuildRequest, EngineConfig, ExtraRepository
 from deborch_shared import process
@@ -47,8 +48,21 @@ def results_directory() -> Path:
 
 
 def read_repository(path: Path) -> ExtraRepository:
-    """A .sources file as the engine wants it."""
-    return engine_settings.repository(path)
+    """A .sources file as the engine wants it.
+
+    Raises:
+        DeborchError: INVALID_INPUT of class policy if it cannot be read.
+    """
+    try:
+        return engine_settings.repository(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no text"
+        raise failure(
+            FailureClass.POLICY,
+            ErrorCode.INVALID_INPUT,
+            f"the repository {path} cannot be read: {reason}",
+            hint="give --extra-repository (or the key repositories) the path of a deb822 .sources file",
+        ) from error
 
 
 def required_codename() -> str:

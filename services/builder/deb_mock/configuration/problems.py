@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from deb_mock.configuration.documents import refused
-from deb_mock.configuration.layers import KeyPath, Layer
+from deb_mock.configuration.layers import KeyPath, Layer, Origin
 from deborch_shared.errors import DeborchError, bounded
 
 _MOST_SHOWN = 8
@@ -24,7 +24,7 @@ def _lines(error: ValidationError, layer: Layer, model: type[BaseModel]) -> Iter
     for problem in error.errors(include_url=False):
         path = _written(problem["loc"], layer.values)
         key = dotted(path)
-        origin = layer.origin(path)
+        origin = layer.origin(path) or _first_below(path, layer)
         where = f"{origin}: " if origin else ""
         if problem["type"] == "extra_forbidden":
             yield f"{where}{key} is no key{_nearest(str(path[-1]), _keys_at(model, path[:-1]))}"
@@ -34,6 +34,11 @@ def _lines(error: ValidationError, layer: Layer, model: type[BaseModel]) -> Iter
             given = bounded(repr(problem["input"]), 120)
             message = problem["msg"].removeprefix("Value error, ")
             yield f"{where}{key}: {message}" + ("" if given in message else f" (it is {given})")
+
+
+def _first_below(path: KeyPath, layer: Layer) -> Origin | None:
+    """Where a section that is no key comes from, if only what is in it was given."""
+    return next((origin for key, origin in layer.origins.items() if key[: len(path)] == path), None)
 
 
 def _written(location: Iterable[str | int], values: Mapping[str, Any]) -> KeyPath:
