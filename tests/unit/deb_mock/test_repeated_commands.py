@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from deb_mock.cli import build, caches
 from deb_mock.cli.app import app
+from deb_mock.cli.explain import show
 from deb_mock.cli.options import read_repository
+from deb_mock.explanation import Explanation, NotRead
 from deb_mock.failures import FailureClass, exit_code, failure
 from deb_mock.model import Base
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -71,3 +73,10 @@ def test_a_repository_that_is_not_there_is_refused_with_a_hint(tmp_path):
         read_repository(tmp_path / "none.sources")
     assert exit_code(caught.value) == 3
     assert "--extra-repository" in caught.value.hint
+
+
+def test_why_a_suite_could_not_be_looked_into_is_told_whole(capsys):
+    reason = "the archive has no such suite " * 8
+    answer = Explanation("x", "1", "bookworm", "amd64", installable=False, not_read=(NotRead("sid", reason),))
+    show(answer)
+    assert f"sid could not be looked into: {reason}" in capsys.readouterr().out

@@ -97,9 +97,18 @@ def explain(  # noqa: PLR0917 - typer reads the parameters as options
     if as_json:
         print(json.dumps(asdict(explanation)))  # noqa: T201
     else:
-        Console().print(_tree(explanation), highlight=False, soft_wrap=True)
+        show(explanation)
     if not explanation.installable:
         raise typer.Exit(EXIT_CODES[FailureClass.DEPENDENCY_WAIT])
+
+
+def show(explanation: Explanation) -> None:
+    """The answer for people. What could not be read stands below: a tree cuts long lines."""
+    console = Console()
+    console.print(_tree(explanation), highlight=False, soft_wrap=True)
+    for missed in explanation.not_read:
+        text = f"{missed.suite} could not be looked into: {missed.reason}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _tree(explanation: Explanation) -> Tree:
@@ -111,8 +120,6 @@ def _tree(explanation: Explanation) -> Tree:
     tree = Tree(f"[bold]{what}: build dependencies cannot be installed[/bold]")
     for unmet in explanation.unmet:
         _grow(tree, unmet)
-    for missed in explanation.not_read:
-        tree.add(f"[yellow]{escape(missed.suite)} could not be looked into[/yellow]: {escape(missed.reason)}")
     return tree
 
 
