@@ -23,7 +23,7 @@ Tests: sees
 Depends: @, ed
 Restrictions: needs-root
 
-Test-Command: test "$(id -u)" != 0 && ! getent hosts deb.debian.org
+Test-Command: test "$(id -u)" != 0 && ! getent hosts example.org
 Depends: @
 """
 
