@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-PACKAGES = ("deborch_shared", "deborch_hub", "deb_mock", "deborch_builder", "deborch_auth", "deborch_cli")
+PACKAGES = (
+    "deborch_shared",
+    "deborch_hub",
+    "deb_mock",
+    "deborch_builder",
+    "deb_bootc_compose",
+    "deborch_auth",
+    "deborch_cli",
+)
 SCRIPTS = ("deborch", "deborch-hub", "deborch-builder", "deborch-auth", "deb-mock")
 DATA_SUFFIXES = (".sql", ".j2", ".js", ".css", ".typed")
 

@@ -1,0 +1,14 @@
+"""What each part of a treefile is: strict, frozen, its keys spelled with hyphens as rpm-ostree spells them."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+def hyphened(name: str) -> str:
+    """`exclude_packages` as a treefile spells it."""
+    return name.replace("_", "-")
+
+
+class Part(BaseModel):
+    """Unknown keys are refused; `reading` says where and which key is nearest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=hyphened, populate_by_name=True)
