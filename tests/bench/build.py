@@ -23,9 +23,9 @@ from tests.bench.figures import Figure, publish
 from tests.bench.peers.bare_chroot import BareChroot
 from tests.bench.peers.sbuild import Sbuild
 
-from deb_mock.buildroot import Buildroots
+from deb_mock.archives.host_apt import host_codename, proxies_of
+from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.engine import Engine
-from deb_mock.host_apt import host_codename, proxies_of
 from deb_mock.model import Base, BuildRequest, EngineConfig, FetchRequest, Stage
 from deborch_shared import process
 from deborch_shared.errors import DeborchError

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from tests.bench.figures import Figure
 
-from deb_mock.base_index import tree_size_bytes
-from deb_mock.buildroot import Buildroots
-from deb_mock.dependencies import DependencyResolver
+from deb_mock.buildroots.buildroot import Buildroots
+from deb_mock.buildroots.scratch import used_bytes
+from deb_mock.dependencies.resolver import DependencyResolver
 from deb_mock.engine import Engine
+from deb_mock.host.tree_sizes import tree_size_bytes
 from deb_mock.model import Base, BuildRequest, EngineConfig
-from deb_mock.scratch import used_bytes
-from deb_mock.source import SourcePackage
-from deb_mock.steps import Steps
+from deb_mock.sources.package import SourcePackage
+from deb_mock.stages.steps import Steps
 from deborch_shared.sandbox.box import open_sandbox
 
 READY_BAR_MS = 100.0

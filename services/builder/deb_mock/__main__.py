@@ -5,7 +5,7 @@ import sys
 from deb_mock.cli.app import app
 from deb_mock.cli.finish import report_error
 from deb_mock.failures import exit_code
-from deb_mock.rootless import enter_user_namespace
+from deb_mock.host.rootless import enter_user_namespace
 from deborch_shared.errors import DeborchError
 
 

@@ -10,17 +10,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from deb_mock import build_ending, build_plan, fetch, limits, sessions, surroundings
-from deb_mock.apt_output import APT_ENVIRONMENT
-from deb_mock.base import BaseStore
-from deb_mock.build_pipeline import BuildPipeline
-from deb_mock.buildroot import Buildroots, check_name
-from deb_mock.dependencies import DependencyResolver
-from deb_mock.explanation import Explainer, Explanation
+from deb_mock.archives.apt_output import APT_ENVIRONMENT
+from deb_mock.archives.repositories import add_repository, check_repository, file_repositories
+from deb_mock.bases.store import BaseStore
+from deb_mock.buildroots import sessions
+from deb_mock.buildroots.buildroot import Buildroots, check_name
+from deb_mock.buildroots.named import NamedBuildroots
+from deb_mock.buildroots.sessions import BuildrootSession
+from deb_mock.builds import build_ending
+from deb_mock.builds.pipeline import BuildPipeline
+from deb_mock.builds.report import BuildReport
+from deb_mock.builds.source_making import SourceMaker
+from deb_mock.builds.tool_runs import ToolRequest, ToolResult, ToolRuns
+from deb_mock.caches.garbage import GarbageCollector, Removed
+from deb_mock.caches.inventory import Inventory, take_inventory
+from deb_mock.dependencies.explanation import Explainer, Explanation
+from deb_mock.dependencies.resolver import DependencyResolver
 from deb_mock.failures import FailureClass, failure
-from deb_mock.garbage import GarbageCollector, Removed
-from deb_mock.guards import plain_failures, time_limit
-from deb_mock.inventory import Inventory, take_inventory
+from deb_mock.host.privileges import require_root
+from deb_mock.layers.package_layers import PackageLayers
 from deb_mock.model import (
     MAIN_ONLY,
     Base,
@@ -39,17 +47,13 @@ from deb_mock.model import (
     StageSink,
     TreeRequest,
 )
-from deb_mock.named_buildroots import NamedBuildroots
-from deb_mock.package_layers import PackageLayers
+from deb_mock.plans import build_plan, surroundings
 from deb_mock.plugins.manager import Plugins
-from deb_mock.privileges import require_root
-from deb_mock.report import BuildReport
-from deb_mock.repositories import add_repository, check_repository, file_repositories
-from deb_mock.results import ResultDirectory
-from deb_mock.sessions import BuildrootSession
-from deb_mock.source_making import SourceMaker
-from deb_mock.steps import Steps
-from deb_mock.tool_runs import ToolRequest, ToolResult, ToolRuns
+from deb_mock.results.directory import ResultDirectory
+from deb_mock.sources import fetch
+from deb_mock.stages import limits
+from deb_mock.stages.guards import plain_failures, time_limit
+from deb_mock.stages.steps import Steps
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox import backends, record
 from deborch_shared.sandbox.box import open_sandbox

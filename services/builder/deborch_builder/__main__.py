@@ -3,7 +3,7 @@
 import os
 import sys
 
-from deb_mock.host_apt import proxies_of
+from deb_mock.archives.host_apt import proxies_of
 from deborch_builder.daemon import GIVE_BACK_S, Daemon
 from deborch_builder.data_directory import locked
 from deborch_builder.disk_pressure import resume_bytes

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from deb_mock.defaults import default_tmpfs_bytes
+from deb_mock.archives.repositories import repository_uris
 from deb_mock.doctor.filesystems import mapped_ids
 from deb_mock.doctor.finding import Check, Status, Subject
 from deb_mock.doctor.kernel import control_groups, seccomp
 from deb_mock.engine import Engine
+from deb_mock.host.defaults import default_tmpfs_bytes
 from deb_mock.model import ArtifactKind, BuildRequest, EngineConfig, ExtraRepository, FetchRequest, StageTime
 from deb_mock.model import Stage as EngineStage
-from deb_mock.repositories import repository_uris
 from deborch_builder.engine_port import (
     BuildOrder,
     EngineResult,

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from deb_mock.apt_output import APT_ENVIRONMENT
+from deb_mock.archives.apt_output import APT_ENVIRONMENT
 from deb_mock.model import BUILD_UID
 from deborch_shared import process
 from deborch_shared.process import ProcessResult

@@ -20,18 +20,18 @@ from pathlib import Path
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture
 
-from deb_mock.archive import archive_sources
-from deb_mock.base import BaseStore
-from deb_mock.buildroot import Buildroots
-from deb_mock.host_apt import host_codename, read_host_apt
-from deb_mock.release import release_url
+from deb_mock.archives.archive import archive_sources
+from deb_mock.archives.host_apt import host_codename, read_host_apt
+from deb_mock.archives.release import release_url
+from deb_mock.bases.store import BaseStore
+from deb_mock.buildroots.buildroot import Buildroots
 from deborch_shared.errors import DeborchError
 
 MAKER = """
 import asyncio, sys
 from pathlib import Path
-from deb_mock.base import BaseStore
-from deb_mock.buildroot import Buildroots
+from deb_mock.bases.store import BaseStore
+from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.model import EngineConfig
 state, cache, mirror, keyring, suite, architecture, template, made = sys.argv[1:]
 config = EngineConfig(state_dir=Path(state), cache_dir=Path(cache), mirror=mirror, keyring=Path(keyring))

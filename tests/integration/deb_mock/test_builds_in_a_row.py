@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.integration.deb_mock.conftest import processes_of, what_is_left
 from tests.integration.deb_mock.test_builds_of_a_tiny_source import OWNER
 
-from deb_mock.buildroot import Buildroots
+from deb_mock.buildroots.buildroot import Buildroots
 from deborch_shared.sandbox.box import open_sandbox
 from deborch_shared.sandbox.cgroups.hierarchies import find
 

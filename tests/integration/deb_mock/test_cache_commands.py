@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture, what_is_left
 
+from deb_mock.archives.host_apt import host_codename
 from deb_mock.engine import Engine
-from deb_mock.host_apt import host_codename
 from deborch_shared import process
 
 

@@ -7,7 +7,7 @@ from deborch_shared import process
 PROBE = """
 import asyncio, sys
 from pathlib import Path
-from deb_mock.buildroot import Buildroots
+from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.model import EngineConfig
 buildroots = Buildroots(EngineConfig(state_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv[1])))
 asyncio.run(buildroots.probe(None, lambda chunk: None))

@@ -12,16 +12,16 @@ import pytest
 from tests.integration.deb_mock.conftest import native_architecture
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.buildroot import Buildroots
-from deb_mock.check_rooms import Rooms
-from deb_mock.dependencies import DependencyResolver
-from deb_mock.host_apt import host_codename
-from deb_mock.layers import LayerStore
+from deb_mock.archives.host_apt import host_codename
+from deb_mock.buildroots.buildroot import Buildroots
+from deb_mock.builds.check_rooms import Rooms
+from deb_mock.builds.tool_runs import ToolRequest, ToolRuns
+from deb_mock.dependencies.resolver import DependencyResolver
+from deb_mock.layers.once_layer import once_layer
+from deb_mock.layers.package_layers import PackageLayers
+from deb_mock.layers.store import LayerStore
 from deb_mock.model import TreeRequest
-from deb_mock.once_layer import once_layer
-from deb_mock.package_layers import PackageLayers
-from deb_mock.steps import Steps
-from deb_mock.tool_runs import ToolRequest, ToolRuns
+from deb_mock.stages.steps import Steps
 
 TOOL = "hello"
 

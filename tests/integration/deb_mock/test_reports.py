@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from deb_mock import log_sections
 from deb_mock.model import ArtifactKind, Surroundings
+from deb_mock.stages import log_sections
 from deborch_shared import process
 from deborch_shared.errors import DeborchError
 

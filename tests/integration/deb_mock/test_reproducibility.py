@@ -11,7 +11,7 @@ from tests.integration.deb_mock.dh_source import make_dh_source
 from tests.integration.deb_mock.signed_repository import SignedRepository
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.host_apt import host_codename
+from deb_mock.archives.host_apt import host_codename
 from deb_mock.model import BuildRequest, ExtraRepository
 from deb_mock.reproducibility.buildinfo import read_buildinfo
 from deb_mock.reproducibility.check import ReproducibilityCheck

@@ -4,7 +4,7 @@ import pytest
 from tests.integration.deb_mock.tiny_source import make_source
 from tests.openpgp import Signer
 
-from deb_mock.source import SourcePackage
+from deb_mock.sources.package import SourcePackage
 from deborch_shared.errors import DeborchError, ErrorCode
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deb_mock.apt_output import archive_failure, ending, explain
+from deb_mock.archives.apt_output import archive_failure, ending, explain
 from deb_mock.failures import FailureClass
 from deborch_shared.errors import ErrorCode
 

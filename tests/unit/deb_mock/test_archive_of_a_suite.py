@@ -2,8 +2,8 @@
 
 import pytest
 
-from deb_mock.archive import archive_sources
-from deb_mock.host_apt import AptSource, HostApt
+from deb_mock.archives.archive import archive_sources
+from deb_mock.archives.host_apt import AptSource, HostApt
 from deb_mock.model import ArchiveChoice, EngineConfig
 from deborch_shared.errors import DeborchError, ErrorCode
 

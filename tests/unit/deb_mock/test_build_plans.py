@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from debian.changelog import Changelog
 
-from deb_mock import build_plan, profiles, relations
-from deb_mock.build_plan import BuildPlan
-from deb_mock.defaults import default_jobs
+from deb_mock.host.defaults import default_jobs
 from deb_mock.model import BuildRequest, ChangedVersion
+from deb_mock.plans import build_plan, profiles, relations
+from deb_mock.plans.build_plan import BuildPlan
 from deborch_shared.errors import DeborchError
 from deborch_shared.sources import SourceDescription
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deb_mock.bootstrap import needs_bootstrap
-from deb_mock.debs import DebCache
+from deb_mock.archives.release import is_expired, read_releases, release_url, repository_urls, state_of
+from deb_mock.bases.bootstrap import needs_bootstrap
+from deb_mock.buildroots.scratch import ScratchChoice
+from deb_mock.layers.debs import DebCache
 from deb_mock.model import Bootstrap, EngineConfig, ExtraRepository, Scratch
-from deb_mock.release import is_expired, read_releases, release_url, repository_urls, state_of
-from deb_mock.scratch import ScratchChoice
 
 GIB = 1 << 30
 

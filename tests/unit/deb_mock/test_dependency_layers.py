@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from deb_mock.check_rooms import relations_only
-from deb_mock.dependency_apt import Answer, installed_names, names_of
-from deb_mock.layers import Answers, LayerContents, LayerStore
+from deb_mock.builds.check_rooms import relations_only
+from deb_mock.dependencies.apt_get import Answer, installed_names, names_of
+from deb_mock.dependencies.question import Question
+from deb_mock.dependencies.solver import AspcudSolver
+from deb_mock.layers.store import Answers, LayerContents, LayerStore
 from deb_mock.model import BuildRequest
 from deb_mock.plugins.api import Contribution
 from deb_mock.plugins.manager import BuildHooks
-from deb_mock.question import Question
-from deb_mock.solver import AspcudSolver
 from deborch_shared.errors import DeborchError
 
 A = ("a_1_all.deb", "10", "SHA256:aa")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from deb_mock.base_recipe import BaseRecipe, ids_tag
-from deb_mock.buildroot import check_name
-from deb_mock.defaults import default_tmpfs_bytes
+from deb_mock.archives.host_apt import AptSource
+from deb_mock.archives.repositories import check_repository, file_repositories
+from deb_mock.bases.recipe import BaseRecipe
+from deb_mock.buildroots.buildroot import check_name, ids_tag
 from deb_mock.failures import EXIT_CODES, FailureClass, exit_code, failure, failures_are
-from deb_mock.host_apt import AptSource
+from deb_mock.host.defaults import default_tmpfs_bytes
+from deb_mock.host.privileges import require_root
 from deb_mock.model import ExtraRepository, Stage
-from deb_mock.privileges import require_root
-from deb_mock.repositories import check_repository, file_repositories
-from deb_mock.steps import Steps
+from deb_mock.stages.steps import Steps
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.spec import IdRange
 

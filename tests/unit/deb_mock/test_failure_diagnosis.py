@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from deb_mock.diagnosis import diagnose, last_lines
-from deb_mock.log_sections import head, heading
+from deb_mock.results.diagnosis import diagnose, last_lines
+from deb_mock.stages.log_sections import head, heading
 
 COMPILER = """\
  debian/rules binary

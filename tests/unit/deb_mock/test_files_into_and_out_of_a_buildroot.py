@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from deb_mock.root_files import Owner, copy_from_root, copy_tree, directory_in_root, open_in_root
+from deb_mock.buildroots.root_files import Owner, copy_from_root, copy_tree, directory_in_root, open_in_root
 from deborch_shared.errors import DeborchError, ErrorCode
 
 MINE = Owner(os.geteuid(), os.getegid())

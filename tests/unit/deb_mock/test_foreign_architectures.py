@@ -2,7 +2,7 @@
 
 import pytest
 
-from deb_mock import foreign
+from deb_mock.host import foreign
 from deborch_shared.errors import DeborchError
 
 ARCHITECTURES = ("amd64", "i386", "arm64", "armhf", "armel", "riscv64", "ppc64el", "s390x", "loong64")

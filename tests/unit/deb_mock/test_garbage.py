@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from deb_mock.base import BaseStore
-from deb_mock.buildroot import Buildroots
-from deb_mock.garbage import GarbageCollector
-from deb_mock.layers import LayerContents, LayerStore
+from deb_mock.bases.store import BaseStore
+from deb_mock.buildroots.buildroot import Buildroots
+from deb_mock.caches.garbage import GarbageCollector
+from deb_mock.layers.store import LayerContents, LayerStore
 from deb_mock.model import CacheKind, EngineConfig
 
 HOUR_S = 3600

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deb_mock import host_apt
-from deb_mock.host_apt import (
+from deb_mock.archives import host_apt
+from deb_mock.archives.host_apt import (
     carried_proxies,
     carried_settings,
     host_codename,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deb_mock.isolation import limits_are_set_in, shortcomings
+from deb_mock.host.isolation import limits_are_set_in, shortcomings
 from deborch_shared.sandbox import seccomp
 from deborch_shared.sandbox.cgroups.hierarchies import CONTROLLERS, Findings, Hierarchy
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from deb_mock.disk_space import DiskSpace
-from deb_mock.limits import check, configured, full, limits_for, machine_limits, narrowed, over_limit
-from deb_mock.package_build import explained
-from deb_mock.watch import Watch
+from deb_mock.builds.package_build import explained
+from deb_mock.host.disk_space import DiskSpace
+from deb_mock.stages.limits import check, configured, full, limits_for, machine_limits, narrowed, over_limit
+from deb_mock.stages.watch import Watch
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.spec import Limits
@@ -90,7 +90,7 @@ async def test_a_command_whose_limits_nobody_can_look_after_any_more_is_ended(mo
         def read(self):
             raise OSError(19, "No such device")
 
-    monkeypatch.setattr("deb_mock.watch.INTERVAL_S", 0.01)
+    monkeypatch.setattr("deb_mock.stages.watch.INTERVAL_S", 0.01)
     with pytest.raises(DeborchError, match="No such device") as caught:
         async with watch(meter=Broken()).over():
             await asyncio.sleep(30)

@@ -1,8 +1,8 @@
 """The log can be taken apart by its headings, and by what the report says of it."""
 
-from deb_mock import log_sections
 from deb_mock.model import Stage
-from deb_mock.steps import Steps
+from deb_mock.stages import log_sections
+from deb_mock.stages.steps import Steps
 
 
 def test_headings_are_found_again_and_agree_with_what_was_recorded():

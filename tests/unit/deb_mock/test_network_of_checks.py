@@ -4,7 +4,7 @@ import pytest
 
 from deb_mock.plugins.context import OpenBuildroot
 from deb_mock.plugins.offline_repository import OfflineRepository
-from deb_mock.steps import Steps
+from deb_mock.stages.steps import Steps
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.process import ProcessResult
 

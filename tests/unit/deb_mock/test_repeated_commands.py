@@ -10,7 +10,7 @@ from deb_mock.cli import build, caches
 from deb_mock.cli.app import app
 from deb_mock.cli.explain import show
 from deb_mock.cli.options import read_repository
-from deb_mock.explanation import Explanation, NotRead
+from deb_mock.dependencies.explanation import Explanation, NotRead
 from deb_mock.failures import FailureClass, exit_code, failure
 from deb_mock.model import Base
 from deborch_shared.errors import DeborchError, ErrorCode

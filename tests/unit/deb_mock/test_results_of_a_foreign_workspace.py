@@ -8,7 +8,7 @@ import pytest
 
 from deb_mock.model import ArtifactKind
 from deb_mock.plugins.context import CollectedResults
-from deb_mock.results import ResultDirectory, collect, kind_of
+from deb_mock.results.directory import ResultDirectory, collect, kind_of
 from deborch_shared.errors import DeborchError, ErrorCode
 
 CHANGES = "x_1.0_amd64.changes"

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from deb_mock.base_making import announce
-from deb_mock.base_recipe import BaseRecipe
-from deb_mock.dependency_apt import DependencyApt
-from deb_mock.host_apt import AptSource, HostApt
+from deb_mock.archives.host_apt import AptSource, HostApt
+from deb_mock.archives.repositories import add_repository
+from deb_mock.bases.making import announce
+from deb_mock.bases.recipe import BaseRecipe
+from deb_mock.buildroots.sessions import BuildrootSession
+from deb_mock.dependencies.apt_get import DependencyApt
 from deb_mock.model import ExtraRepository
 from deb_mock.redaction import has_credentials, redacted
-from deb_mock.repositories import add_repository
-from deb_mock.sessions import BuildrootSession
-from deb_mock.steps import Steps
+from deb_mock.stages.steps import Steps
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.spec import Limits
 from deborch_shared.sandbox.usage import ResourceUse

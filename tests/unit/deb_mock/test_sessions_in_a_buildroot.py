@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from deb_mock.sessions import BuildrootSession
+from deb_mock.buildroots.sessions import BuildrootSession
 from deborch_shared.errors import DeborchError
 from deborch_shared.process import ProcessResult
 

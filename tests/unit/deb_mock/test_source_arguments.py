@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from deb_mock.arguments import DscFile, SuiteSource, TreeDirectory, outside_of_trees, understand
-from deb_mock.build_sequence import in_order, needs
-from deb_mock.tree import SourceTree
+from deb_mock.chains.build_sequence import in_order, needs
+from deb_mock.sources.arguments import DscFile, SuiteSource, TreeDirectory, outside_of_trees, understand
+from deb_mock.sources.tree import SourceTree
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sources import SourceDescription
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from deb_mock.source import SourcePackage
+from deb_mock.sources.package import SourcePackage
 from deborch_shared.errors import DeborchError, ErrorCode
 
 CONTENT = b"tarball"

@@ -4,9 +4,9 @@ from io import StringIO
 
 from rich.console import Console
 
+from deb_mock.builds.report import stages_as_dicts
 from deb_mock.cli.progress import COLUMNS, first_lines_text, stage_table
 from deb_mock.model import Stage, StageTime
-from deb_mock.report import stages_as_dicts
 from deborch_shared.sandbox.usage import ResourceUse
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deb_mock import surroundings
 from deb_mock.model import BuildRequest, Surroundings
+from deb_mock.plans import surroundings
 from deb_mock.reproducibility.variations import TOOLS, VARIATIONS, Machine, choose
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.spec import SandboxSpec

@@ -33,10 +33,10 @@ from deb_mock.cli.session_options import (
     write_error,
     write_out,
 )
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.engine import Engine
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.host.privileges import require_root
 from deb_mock.model import NamedBuildroot, SessionRequest
-from deb_mock.privileges import require_root
 from deborch_shared.sandbox.terminal import UserTerminal
 
 app = typer.Typer()

@@ -12,6 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
+from deb_mock.caches.garbage import Removed
+from deb_mock.caches.inventory import BuildrootState, Inventory
 from deb_mock.cli.finish import described, finish, show_error
 from deb_mock.cli.options import (
     AsJson,
@@ -21,11 +23,9 @@ from deb_mock.cli.options import (
     native_architecture,
     required_codename,
 )
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.engine import Engine
 from deb_mock.failures import exit_code
-from deb_mock.garbage import Removed
-from deb_mock.inventory import BuildrootState, Inventory
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.model import CacheKind
 from deborch_shared.errors import DeborchError
 

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 import typer
 from rich.console import Console
 
-from deb_mock.chain import Outcome
+from deb_mock.builds.report import stages_as_dicts
+from deb_mock.chains.chain import Outcome
 from deb_mock.cli.finish import described, plain, show_error
 from deb_mock.cli.plugin_options import show_checks
 from deb_mock.cli.progress import Progress, stage_table
 from deb_mock.failures import exit_code
-from deb_mock.report import stages_as_dicts
 from deborch_shared.errors import DeborchError
 from deborch_shared.sources import SourceDescription
 

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deb_mock.arguments import understand
 from deb_mock.cli.build import Mode
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import (
@@ -25,12 +24,13 @@ from deb_mock.cli.options import (
     required_codename,
 )
 from deb_mock.cli.progress import Progress
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
 from deb_mock.engine import Engine
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
+from deb_mock.host.privileges import require_root
 from deb_mock.model import BuildRequest, Surroundings
-from deb_mock.privileges import require_root
 from deb_mock.reproducibility.check import CheckResult, ReproducibilityCheck
 from deb_mock.reproducibility.variations import VARIATIONS
+from deb_mock.sources.arguments import understand
 
 app = typer.Typer()
 _VARY = f"What differs, such as -time,+locale. There are: {', '.join(variation.name for variation in VARIATIONS)}."

@@ -14,7 +14,7 @@ from deb_mock.cli.finish import report_error
 from deb_mock.configuration.engine_settings import option_defaults
 from deb_mock.configuration.resolve import Asked, Configuration, Places, resolve
 from deb_mock.failures import exit_code
-from deb_mock.rootless import is_user_without_root
+from deb_mock.host.rootless import is_user_without_root
 from deborch_shared import process
 from deborch_shared.errors import DeborchError
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from deb_mock.buildroots.root_files import Copied
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import AsJson, CacheDir, StateDir
 from deb_mock.cli.session_options import In, User, owner_of_copies, session
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
-from deb_mock.root_files import Copied
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 
 app = typer.Typer()
 

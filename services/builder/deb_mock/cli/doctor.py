@@ -12,11 +12,11 @@ from rich.text import Text
 
 from deb_mock.cli.configured import current
 from deb_mock.cli.options import AsJson, CacheDir, StateDir, engine_config
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.doctor.examination import examine
 from deb_mock.doctor.finding import Finding, Status, Subject
 from deb_mock.failures import EXIT_CODES, FailureClass
-from deb_mock.rootless import refusal
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.host.rootless import refusal
 
 app = typer.Typer()
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.PROBLEM: "bold red"}

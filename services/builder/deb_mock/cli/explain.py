@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from deb_mock.arguments import understand
+from deb_mock.archives.unmet import Why
+from deb_mock.chains.ready_source import describe
 from deb_mock.cli.build import Mode
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import (
@@ -25,14 +26,13 @@ from deb_mock.cli.options import (
     read_repository,
     required_codename,
 )
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.dependencies.explanation import Available, Explanation, Unmet
 from deb_mock.engine import Engine
-from deb_mock.explanation import Available, Explanation, Unmet
 from deb_mock.failures import EXIT_CODES, FailureClass
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.host.privileges import require_root
 from deb_mock.model import BuildRequest
-from deb_mock.privileges import require_root
-from deb_mock.ready_source import describe
-from deb_mock.unmet import Why
+from deb_mock.sources.arguments import understand
 
 app = typer.Typer()
 _WORDS = {

@@ -15,11 +15,11 @@ from deb_mock.certification.suite import Finding, Terms, certify, read_candidate
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import AsJson, CacheDir, StateDir, engine_config, native_architecture, required_codename
 from deb_mock.cli.plugin_options import plugin_setting
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.host.privileges import require_root
 from deb_mock.plugins import catalogue
 from deb_mock.plugins.api import Check, PluginOptions
 from deb_mock.plugins.skeleton import write_skeleton
-from deb_mock.privileges import require_root
 from deborch_shared.errors import DeborchError
 
 app = typer.Typer(help="Plug-ins: what there is, a new one, and whether one is fit to run.", no_args_is_help=True)

@@ -13,9 +13,9 @@ from deb_mock.cli.configured import current
 from deb_mock.cli.finish import finish
 from deb_mock.cli.options import EPILOG, AsJson, CacheDir, StateDir, engine_config, read_repository, required_codename
 from deb_mock.cli.progress import Progress
-from deb_mock.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.engine import Engine
-from deb_mock.privileges import require_root
+from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
+from deb_mock.host.privileges import require_root
 from deb_mock.reproducibility.buildinfo import read_buildinfo
 from deb_mock.reproducibility.rebuild import RebuildRequest, RebuildResult, Rebuilds, snapshot_repository
 

@@ -11,14 +11,14 @@ from typing import Annotated
 
 import typer
 
+from deb_mock.buildroots.root_files import Owner
+from deb_mock.buildroots.sessions import BuildrootSession
 from deb_mock.cli.configured import current
 from deb_mock.cli.options import engine_config, native_architecture, read_repository, required_codename
 from deb_mock.configuration.policies import allowed_bind, allowed_network
 from deb_mock.engine import Engine
+from deb_mock.host.privileges import require_root
 from deb_mock.model import SessionRequest
-from deb_mock.privileges import require_root
-from deb_mock.root_files import Owner
-from deb_mock.sessions import BuildrootSession
 from deborch_shared.sandbox.spec import Bind
 
 _CHUNK_BYTES = 64 << 10

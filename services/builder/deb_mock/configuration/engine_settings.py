@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deb_mock import limits
 from deb_mock.configuration.resolve import Configuration
 from deb_mock.configuration.settings import Ids, Settings
-from deb_mock.defaults import default_tmpfs_bytes
+from deb_mock.host.defaults import default_tmpfs_bytes
 from deb_mock.model import ArchiveChoice, EngineConfig, ExtraRepository, PluginSetting, Scratch
+from deb_mock.stages import limits
 from deborch_shared.sandbox.spec import IdRange, Limits
 
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from deb_mock.buildroots.scratch import available_memory_bytes
 from deb_mock.doctor.finding import Finding, Status, Subject, scratch_directory, tried
-from deb_mock.scratch import available_memory_bytes
 from deborch_shared.sandbox.inside import syscalls
 from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace, make_user_namespace
 

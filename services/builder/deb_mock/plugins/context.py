@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from deb_mock.archives.repositories import WORKSPACE, put_file
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BUILD_UID, BUILD_USER, Artifact, Base, BuildRequest, EngineConfig
-from deb_mock.repositories import WORKSPACE, put_file
-from deb_mock.results import ResultDirectory, kind_of
-from deb_mock.steps import Steps
+from deb_mock.results.directory import ResultDirectory, kind_of
+from deb_mock.stages.steps import Steps
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.ids import Sha256
 from deborch_shared.process import ProcessResult

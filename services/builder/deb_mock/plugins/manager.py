@@ -30,8 +30,8 @@ from deb_mock.plugins.api import Check, CheckReport, CheckRooms, Contribution, H
 from deb_mock.plugins.catalogue import Configured, configured, refused
 from deb_mock.plugins.context import BuildFacts, CollectedResults, OpenBuildroot, PluginBuild
 from deb_mock.plugins.contributions import Contributions
-from deb_mock.results import ResultDirectory
-from deb_mock.steps import Steps
+from deb_mock.results.directory import ResultDirectory
+from deb_mock.stages.steps import Steps
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox import record
 from deborch_shared.sandbox.box import Sandbox

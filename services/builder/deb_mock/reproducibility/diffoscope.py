@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from deb_mock.builds.tool_runs import ToolRequest
 from deb_mock.engine import Engine
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BuildRequest, LogSink
 from deb_mock.reproducibility.comparison import ComparedFile
-from deb_mock.tool_runs import ToolRequest
 from deborch_shared.errors import ErrorCode, bounded
 
 PAGE, TEXT = "diffoscope.html", "diffoscope.txt"

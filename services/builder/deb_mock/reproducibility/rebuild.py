@@ -8,6 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from deb_mock.chains.ready_source import read_description
 from deb_mock.engine import Engine
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import (
@@ -21,7 +22,6 @@ from deb_mock.model import (
     StageSink,
     Surroundings,
 )
-from deb_mock.ready_source import read_description
 from deb_mock.reproducibility.binary_only import changed_version
 from deb_mock.reproducibility.buildinfo import BuildInfo
 from deb_mock.reproducibility.check import unreproducible
