@@ -14,8 +14,9 @@ from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.buildroots.scratch import used_bytes
 from deb_mock.dependencies.resolver import DependencyResolver
 from deb_mock.engine import Engine
+from deb_mock.engine_config import EngineConfig
 from deb_mock.host.tree_sizes import tree_size_bytes
-from deb_mock.model import Base, BuildRequest, EngineConfig
+from deb_mock.model import Base, BuildRequest
 from deb_mock.sources.package import SourcePackage
 from deb_mock.stages.steps import Steps
 from deborch_shared.sandbox.box import open_sandbox

@@ -26,6 +26,7 @@ from deb_mock.caches.garbage import GarbageCollector, Removed
 from deb_mock.caches.inventory import Inventory, take_inventory
 from deb_mock.dependencies.explanation import Explainer, Explanation
 from deb_mock.dependencies.resolver import DependencyResolver
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host.privileges import require_root
 from deb_mock.layers.package_layers import PackageLayers
@@ -36,7 +37,6 @@ from deb_mock.model import (
     BuildResult,
     CacheKind,
     CommandRequest,
-    EngineConfig,
     FetchRequest,
     FetchResult,
     LogSink,

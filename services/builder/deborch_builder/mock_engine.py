@@ -11,8 +11,9 @@ from deb_mock.doctor.filesystems import mapped_ids
 from deb_mock.doctor.finding import Check, Status, Subject
 from deb_mock.doctor.kernel import control_groups, seccomp
 from deb_mock.engine import Engine
+from deb_mock.engine_config import EngineConfig
 from deb_mock.host.defaults import default_tmpfs_bytes
-from deb_mock.model import ArtifactKind, BuildRequest, EngineConfig, ExtraRepository, FetchRequest, StageTime
+from deb_mock.model import ArtifactKind, BuildRequest, ExtraRepository, FetchRequest, StageTime
 from deb_mock.model import Stage as EngineStage
 from deborch_builder.engine_port import (
     BuildOrder,

@@ -8,7 +8,8 @@ from tests.integration.deb_mock.tiny_source import make_source
 
 from deb_mock.archives.host_apt import host_codename, proxies_of
 from deb_mock.engine import Engine
-from deb_mock.model import BuildRequest, EngineConfig
+from deb_mock.engine_config import EngineConfig
+from deb_mock.model import BuildRequest
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and namespaces")
 

@@ -12,7 +12,7 @@ from tests.integration.deb_mock.conftest import what_is_left
 from tests.openpgp import Signer
 
 from deb_mock.engine import Engine
-from deb_mock.model import SignaturePolicy
+from deb_mock.engine_config import SignaturePolicy
 from deborch_shared.errors import DeborchError, ErrorCode
 
 

@@ -32,7 +32,7 @@ import asyncio, sys
 from pathlib import Path
 from deb_mock.bases.store import BaseStore
 from deb_mock.buildroots.buildroot import Buildroots
-from deb_mock.model import EngineConfig
+from deb_mock.engine_config import EngineConfig
 state, cache, mirror, keyring, suite, architecture, template, made = sys.argv[1:]
 config = EngineConfig(state_dir=Path(state), cache_dir=Path(cache), mirror=mirror, keyring=Path(keyring))
 async def make_tree(recipe, target, on_log):

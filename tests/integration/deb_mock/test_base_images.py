@@ -17,7 +17,7 @@ OWNER = """
 import asyncio, sys
 from pathlib import Path
 from deb_mock.engine import Engine
-from deb_mock.model import EngineConfig
+from deb_mock.engine_config import EngineConfig
 state, cache, suite, architecture = sys.argv[1:]
 engine = Engine(EngineConfig(state_dir=Path(state), cache_dir=Path(cache)))
 asyncio.run(engine.ensure_base(suite, architecture, on_log=lambda chunk: print(chunk.decode(), end="", flush=True)))

@@ -177,7 +177,8 @@ OWNER = """
 import asyncio, sys
 from pathlib import Path
 from deb_mock.engine import Engine
-from deb_mock.model import BuildRequest, EngineConfig
+from deb_mock.engine_config import EngineConfig
+from deb_mock.model import BuildRequest
 dsc, state, cache, suite, architecture = sys.argv[1:]
 config = EngineConfig(state_dir=Path(state), cache_dir=Path(cache), tmpfs_bytes=256 << 20)
 request = BuildRequest("killed", Path(dsc), Path(dsc).parent, suite, architecture, Path(state).parent / "results")

@@ -8,7 +8,7 @@ PROBE = """
 import asyncio, sys
 from pathlib import Path
 from deb_mock.buildroots.buildroot import Buildroots
-from deb_mock.model import EngineConfig
+from deb_mock.engine_config import EngineConfig
 buildroots = Buildroots(EngineConfig(state_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv[1])))
 asyncio.run(buildroots.probe(None, lambda chunk: None))
 print(buildroots.ids is not None, buildroots.ids_are_mapped)

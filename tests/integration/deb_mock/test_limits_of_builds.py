@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from deb_mock.engine import Engine
-from deb_mock.model import Scratch, Stage
+from deb_mock.engine_config import Scratch
+from deb_mock.model import Stage
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.cgroups.hierarchies import find
 from deborch_shared.sandbox.spec import Limits

@@ -7,7 +7,8 @@ import pytest
 from tests.integration.deb_mock.conftest import what_is_left
 
 from deb_mock.engine import Engine
-from deb_mock.model import CheckStatus, PluginSetting
+from deb_mock.engine_config import PluginSetting
+from deb_mock.model import CheckStatus
 from deb_mock.plugins import catalogue
 from deb_mock.plugins.api import Check, CheckReport, Contribution, Plugin, hookimpl
 from deborch_shared.errors import DeborchError, ErrorCode

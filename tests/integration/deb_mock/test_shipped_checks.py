@@ -7,7 +7,8 @@ import pytest
 from tests.integration.deb_mock.conftest import what_is_left
 
 from deb_mock.engine import Engine
-from deb_mock.model import CheckStatus, PluginSetting
+from deb_mock.engine_config import PluginSetting
+from deb_mock.model import CheckStatus
 from deborch_shared.errors import DeborchError
 
 TOOLS = ("lintian", "devscripts", "blhc", "autopkgtest", "piuparts")

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.deb_mock.conftest import what_is_left
 
 from deb_mock.engine import Engine
-from deb_mock.model import PluginSetting
+from deb_mock.engine_config import PluginSetting
 from deborch_shared.errors import DeborchError, ErrorCode
 
 COMPILES = 'echo "int main(void) { return 0; }" > x.c\ngcc -O2 -c x.c\n'

@@ -4,7 +4,7 @@ import pytest
 
 from deb_mock.archives.archive import archive_sources
 from deb_mock.archives.host_apt import AptSource, HostApt
-from deb_mock.model import ArchiveChoice, EngineConfig
+from deb_mock.engine_config import ArchiveChoice, EngineConfig
 from deborch_shared.errors import DeborchError, ErrorCode
 
 MIRROR, SECURITY = "http://mirror.example.org/debian", "http://security.example.org/debian-security"

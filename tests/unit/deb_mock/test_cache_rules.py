@@ -9,8 +9,9 @@ import pytest
 from deb_mock.archives.release import is_expired, read_releases, release_url, repository_urls, state_of
 from deb_mock.bases.bootstrap import needs_bootstrap
 from deb_mock.buildroots.scratch import ScratchChoice
+from deb_mock.engine_config import Bootstrap, EngineConfig, Scratch
 from deb_mock.layers.debs import DebCache
-from deb_mock.model import Bootstrap, EngineConfig, ExtraRepository, Scratch
+from deb_mock.model import ExtraRepository
 
 GIB = 1 << 30
 

@@ -10,8 +10,8 @@ from deb_mock.configuration.engine_settings import engine_config, option_default
 from deb_mock.configuration.resolve import Asked, Places, check_file, resolve
 from deb_mock.configuration.schema import json_schema
 from deb_mock.configuration.templates import SHIPPED
+from deb_mock.engine_config import Scratch
 from deb_mock.failures import exit_code
-from deb_mock.model import Scratch
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.spec import Filtering
 

@@ -9,7 +9,7 @@ from deb_mock.configuration.templates import SHIPPED
 from deb_mock.doctor import examination, filesystems, tools
 from deb_mock.doctor.archive import by_the_clock
 from deb_mock.doctor.finding import Finding, Status, Subject, scratch_directory, tried
-from deb_mock.model import EngineConfig
+from deb_mock.engine_config import EngineConfig
 from deborch_shared.errors import DeborchError, ErrorCode
 
 NOON_S = 1_767_268_800.0  # 2026-01-01 12:00:00 UTC

@@ -10,8 +10,9 @@ import pytest
 from deb_mock.bases.store import BaseStore
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.caches.garbage import GarbageCollector
+from deb_mock.engine_config import EngineConfig
 from deb_mock.layers.store import LayerContents, LayerStore
-from deb_mock.model import CacheKind, EngineConfig
+from deb_mock.model import CacheKind
 
 HOUR_S = 3600
 

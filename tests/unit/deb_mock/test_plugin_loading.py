@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pydantic import Field
 
-from deb_mock.model import EngineConfig, PluginSetting
+from deb_mock.engine_config import EngineConfig, PluginSetting
 from deb_mock.plugins import catalogue
 from deb_mock.plugins.api import API_VERSION, Check, Plugin, PluginOptions, hookimpl
 from deb_mock.plugins.manager import Plugins

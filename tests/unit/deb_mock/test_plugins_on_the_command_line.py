@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deb_mock.cli.plugin_options import plugin_setting
-from deb_mock.model import PluginSetting
+from deb_mock.engine_config import PluginSetting
 from deborch_shared.errors import DeborchError
 
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from deb_mock.model import EngineConfig, PluginSetting
+from deb_mock.engine_config import EngineConfig, PluginSetting
 from deb_mock.plugins import catalogue
 from deb_mock.plugins.manager import Plugins
 from deb_mock.plugins.shipped.autopkgtest import _needs

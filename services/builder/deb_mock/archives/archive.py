@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from deb_mock.archives.host_apt import AptSource, HostApt
+from deb_mock.engine_config import ArchiveChoice, EngineConfig
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import ArchiveChoice, EngineConfig
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _SECURITY = "security"

@@ -14,8 +14,9 @@ from types import MappingProxyType
 from deb_mock.bases.index import HALF_MADE, age_s
 from deb_mock.bases.making import run_mmdebstrap
 from deb_mock.bases.recipe import BaseRecipe
+from deb_mock.engine_config import Bootstrap, EngineConfig
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import Bootstrap, EngineConfig, LogSink
+from deb_mock.model import LogSink
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox.record import remove_trees
 from deborch_shared.versions import compare

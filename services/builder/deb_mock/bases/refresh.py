@@ -15,8 +15,9 @@ from pathlib import Path
 from deb_mock.archives import apt_output
 from deb_mock.archives.repositories import WORKSPACE
 from deb_mock.buildroots.buildroot import Buildroots
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failures_are
-from deb_mock.model import Base, EngineConfig, LogSink
+from deb_mock.model import Base, LogSink
 from deborch_shared import process
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 

@@ -33,10 +33,11 @@ from deb_mock.bases.making import announce, run_mmdebstrap
 from deb_mock.bases.recipe import BaseRecipe
 from deb_mock.bases.refresh import BaseRefresher
 from deb_mock.buildroots.buildroot import Buildroots
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host import foreign
 from deb_mock.host.tree_sizes import tree_contents, tree_size_bytes
-from deb_mock.model import MAIN_ONLY, Base, EngineConfig, LogSink
+from deb_mock.model import MAIN_ONLY, Base, LogSink
 from deb_mock.redaction import redacted
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import boot_id, remove_trees

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from deb_mock.archives.repositories import WORKSPACE, file_repositories
 from deb_mock.buildroots.scratch import ScratchChoice
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.host.isolation import shortcomings
-from deb_mock.model import BUILD_UID, Base, EngineConfig, ExtraRepository, LogSink
+from deb_mock.model import BUILD_UID, Base, ExtraRepository, LogSink
 from deb_mock.stages.limits import narrowed
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.box import open_sandbox

@@ -6,8 +6,8 @@ import re
 import secrets
 from pathlib import Path
 
+from deb_mock.engine_config import EngineConfig, Scratch
 from deb_mock.host.tree_sizes import tree_size_bytes
-from deb_mock.model import EngineConfig, Scratch
 from deborch_shared.sandbox.box import Sandbox
 from deborch_shared.sandbox.spec import SandboxSpec
 

@@ -11,10 +11,11 @@ from deb_mock.archives.repositories import put_file
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.buildroots.scratch import used_bytes
 from deb_mock.builds.report import BuildReport
+from deb_mock.engine_config import SignaturePolicy
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.host.disk_space import DiskSpace
 from deb_mock.installed import QUERY, check_record, digest_of, installed_packages
-from deb_mock.model import Artifact, ArtifactKind, Base, BuildRequest, SignaturePolicy, Stage
+from deb_mock.model import Artifact, ArtifactKind, Base, BuildRequest, Stage
 from deb_mock.plans import surroundings
 from deb_mock.plans.build_plan import MODES_WITH_SOURCE, BuildPlan
 from deb_mock.plugins.manager import BuildHooks

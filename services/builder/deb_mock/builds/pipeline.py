@@ -14,8 +14,9 @@ from deb_mock.builds.package_build import PackageBuilds
 from deb_mock.builds.report import BuildReport
 from deb_mock.caches.garbage import GarbageCollector
 from deb_mock.dependencies.resolver import Dependencies, DependencyResolver
+from deb_mock.engine_config import EngineConfig, SignaturePolicy
 from deb_mock.layers.package_layers import PackageLayers
-from deb_mock.model import Base, BuildRequest, BuildResult, EngineConfig, LogSink, SignaturePolicy, Stage
+from deb_mock.model import Base, BuildRequest, BuildResult, LogSink, Stage
 from deb_mock.plans import build_plan, profiles, surroundings
 from deb_mock.plugins import checks as verdicts
 from deb_mock.plugins.manager import BuildHooks

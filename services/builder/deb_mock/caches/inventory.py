@@ -10,9 +10,10 @@ from pathlib import Path
 from deb_mock.bases.store import BaseStore
 from deb_mock.buildroots.named import NamedBuildroots
 from deb_mock.caches.garbage import GarbageCollector
+from deb_mock.engine_config import EngineConfig
 from deb_mock.host.tree_sizes import tree_size_bytes
 from deb_mock.layers.debs import DebCache
-from deb_mock.model import Base, EngineConfig, NamedBuildroot
+from deb_mock.model import Base, NamedBuildroot
 from deborch_shared.sandbox.record import Record, record_path, records
 
 

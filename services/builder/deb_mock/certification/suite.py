@@ -17,8 +17,9 @@ from typing import Any
 from deb_mock.certification.leftovers import Footprint
 from deb_mock.certification.trial_source import make_source
 from deb_mock.engine import Engine
+from deb_mock.engine_config import EngineConfig, PluginSetting
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import BuildRequest, BuildResult, EngineConfig, PluginSetting
+from deb_mock.model import BuildRequest, BuildResult
 from deb_mock.plugins import catalogue
 from deb_mock.plugins.api import ENTRY_POINT_GROUP, Plugin
 from deborch_shared.errors import DeborchError, ErrorCode

@@ -26,9 +26,10 @@ from deb_mock.cli.options import (
 from deb_mock.cli.plugin_options import PluginOption, plugin_setting
 from deb_mock.cli.version_change import Append, BinNmu, Changelog, Maintainer, Timestamp, changed_version
 from deb_mock.engine import Engine
+from deb_mock.engine_config import EngineConfig, SignaturePolicy
 from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
 from deb_mock.host.privileges import require_root
-from deb_mock.model import BuildRequest, EngineConfig, SignaturePolicy, Surroundings
+from deb_mock.model import BuildRequest, Surroundings
 from deb_mock.sources.arguments import outside_of_trees, understand
 from deborch_shared.sources import SourceDescription
 from deborch_shared.versions import without_epoch

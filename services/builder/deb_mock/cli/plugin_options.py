@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from deb_mock.engine_config import PluginSetting
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import CheckResult, CheckStatus, PluginSetting
+from deb_mock.model import CheckResult, CheckStatus
 from deborch_shared.errors import ErrorCode, bounded
 
 PluginOption = Annotated[

@@ -6,8 +6,9 @@ from typing import Any
 
 from deb_mock.configuration.resolve import Configuration
 from deb_mock.configuration.settings import Ids, Settings
+from deb_mock.engine_config import ArchiveChoice, EngineConfig, PluginSetting, Scratch
 from deb_mock.host.defaults import default_tmpfs_bytes
-from deb_mock.model import ArchiveChoice, EngineConfig, ExtraRepository, PluginSetting, Scratch
+from deb_mock.model import ExtraRepository
 from deb_mock.stages import limits
 from deborch_shared.sandbox.spec import IdRange, Limits
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deb_mock.configuration.quantities import Duration, Size
+from deb_mock.engine_config import DEFAULT_KEYRING, Bootstrap, SignaturePolicy
 from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
-from deb_mock.model import DEFAULT_KEYRING, Bootstrap, SignaturePolicy
 from deborch_shared.sandbox.spec import Backend, Filtering
 
 _DAY_S = 86_400.0

@@ -16,8 +16,9 @@ from deb_mock.archives.unmet import UnmetLine, Why, quarrels, unmet_lines
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.dependencies import cross
 from deb_mock.dependencies.question import Question
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass
-from deb_mock.model import Base, BuildRequest, EngineConfig
+from deb_mock.model import Base, BuildRequest
 from deb_mock.plans import relations
 from deb_mock.stages.steps import Steps
 from deborch_shared import versions

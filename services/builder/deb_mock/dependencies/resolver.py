@@ -33,10 +33,11 @@ from deb_mock.dependencies.apt_get import (
 )
 from deb_mock.dependencies.question import Question
 from deb_mock.dependencies.solver import AspcudSolver, exact_arguments
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failures_are
 from deb_mock.layers.debs import DebCache
 from deb_mock.layers.store import Answers, LayerContents, LayerStore
-from deb_mock.model import Base, BuildRequest, EngineConfig, ExtraRepository
+from deb_mock.model import Base, BuildRequest, ExtraRepository
 from deb_mock.plans import relations
 from deb_mock.sources.package import SourcePackage
 from deb_mock.stages.steps import Steps

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from deb_mock.model import EngineConfig
+from deb_mock.engine_config import EngineConfig
 from deborch_shared.errors import DeborchError, bounded
 
 

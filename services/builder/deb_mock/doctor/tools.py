@@ -7,7 +7,7 @@ from pathlib import Path
 from deb_mock.bases.bootstrap import needs_bootstrap
 from deb_mock.bases.making import tool_versions
 from deb_mock.doctor.finding import Finding, Status, Subject
-from deb_mock.model import Bootstrap
+from deb_mock.engine_config import Bootstrap
 from deborch_shared.errors import DeborchError
 
 _PACKAGES = {

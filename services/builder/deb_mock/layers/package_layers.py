@@ -17,10 +17,11 @@ from deb_mock.archives import apt_output
 from deb_mock.archives.host_apt import without_proxies
 from deb_mock.archives.repositories import add_repository
 from deb_mock.buildroots.buildroot import Buildroots
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.installed import QUERY, ExactVersion, InstalledPackage, installed_packages
 from deb_mock.layers.store import Answers, LayerContents, LayerStore, removed_meanwhile
-from deb_mock.model import Base, EngineConfig, ExactSet, ExtraRepository
+from deb_mock.model import Base, ExactSet, ExtraRepository
 from deb_mock.stages.steps import Steps
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox.box import Sandbox, open_sandbox

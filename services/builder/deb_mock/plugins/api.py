@@ -18,17 +18,9 @@ from typing import Any, ClassVar, Protocol, TypeVar, get_origin
 import pluggy
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass
-from deb_mock.model import (
-    Artifact,
-    Base,
-    BuildRequest,
-    BuildResult,
-    CheckResult,
-    CheckStatus,
-    CommandRequest,
-    EngineConfig,
-)
+from deb_mock.model import Artifact, Base, BuildRequest, BuildResult, CheckResult, CheckStatus, CommandRequest
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.spec import Bind
 from deborch_shared.sources import SourceDescription

@@ -14,8 +14,8 @@ from typing import Any
 import pluggy
 from pydantic import ValidationError
 
+from deb_mock.engine_config import PluginSetting
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import PluginSetting
 from deb_mock.plugins.api import API_VERSION, ENTRY_POINT_GROUP, Check, Hooks, Plugin, PluginOptions
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 

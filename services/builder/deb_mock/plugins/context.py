@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deb_mock.archives.repositories import WORKSPACE, put_file
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import BUILD_UID, BUILD_USER, Artifact, Base, BuildRequest, EngineConfig
+from deb_mock.model import BUILD_UID, BUILD_USER, Artifact, Base, BuildRequest
 from deb_mock.results.directory import ResultDirectory, kind_of
 from deb_mock.stages.steps import Steps
 from deborch_shared.errors import DeborchError, ErrorCode

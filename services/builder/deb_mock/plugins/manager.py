@@ -14,17 +14,8 @@ from typing import Any
 
 import pluggy
 
-from deb_mock.model import (
-    Artifact,
-    Base,
-    BuildRequest,
-    BuildResult,
-    CheckResult,
-    CommandRequest,
-    EngineConfig,
-    LogSink,
-    Stage,
-)
+from deb_mock.engine_config import EngineConfig
+from deb_mock.model import Artifact, Base, BuildRequest, BuildResult, CheckResult, CommandRequest, LogSink, Stage
 from deb_mock.plugins import checks
 from deb_mock.plugins.api import Check, CheckReport, CheckRooms, Contribution, Hooks, Outcome, Plugin
 from deb_mock.plugins.catalogue import Configured, configured, refused

@@ -9,8 +9,9 @@ from deb_mock.archives.archive import archive_sources
 from deb_mock.archives.host_apt import read_host_apt
 from deb_mock.archives.repositories import WORKSPACE, put_file
 from deb_mock.buildroots.buildroot import Buildroots, check_name
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import Base, EngineConfig, FetchRequest, FetchResult, LogSink
+from deb_mock.model import Base, FetchRequest, FetchResult, LogSink
 from deb_mock.results.directory import ResultDirectory
 from deb_mock.stages.steps import Steps
 from deborch_shared import versions

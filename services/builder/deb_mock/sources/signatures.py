@@ -7,8 +7,8 @@ Where upstream's key is: debian/upstream/signing-key.asc; where the signatures a
 import re
 from collections.abc import Callable
 
+from deb_mock.engine_config import SignaturePolicy
 from deb_mock.failures import FailureClass, failures_are
-from deb_mock.model import SignaturePolicy
 from deb_mock.sources.package import SourcePackage
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.source_signatures import check_detached_signature

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import EngineConfig
 from deb_mock.plugins.api import Plugin, PluginOptions, hookimpl
 from deborch_shared.errors import ErrorCode
 
