@@ -1,5 +1,6 @@
 """`deborch demo`, the first thing that a new user runs."""
 
+import signal
 from pathlib import Path
 
 from tests.e2e.running import Cli, environment_for
@@ -19,7 +20,16 @@ def test_the_demo_ends_with_hello_built_published_and_installed_and_says_how_lon
     assert said.index("What you have now") < said.index("What to try next") < said.index("Stopping")
     assert str(data) not in Path("/proc/self/mountinfo").read_text()
 
-    again = cli("demo", "--once", "--data", data).stdout
+    with cli.started("demo", "--once", "--data", data) as process:
+        again = ""
+        while "auth stopped" not in again:
+            line = process.stdout.readline()
+            assert line, again
+            again += line
+        process.send_signal(signal.SIGTERM)  # it stops already: nothing is to be interrupted
+        again += process.stdout.read()
+        assert process.wait(30) == 0
+    assert again.index("Stopping already") < again.index("PostgreSQL stopped")
     assert "is in the archive already" in again
     assert "admin key" not in again
     assert "Hello, world!" in again

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -25,6 +27,16 @@ async def main():
         print(stack.endpoints.hub_url, flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
+"""
+
+START_AND_STOP = """
+import sys, typer
+from pathlib import Path
+from deborch_cli.local.up import with_stack
+async def use(stack, narrator):
+    pass
+data = Path(sys.argv.pop())
+typer.run(lambda: with_stack(data, "b1", use))
 """
 
 
@@ -71,6 +83,24 @@ async def test_after_kill_9_nothing_is_left_and_the_next_start_works(data, monke
         assert stack.endpoints.hub_url == hub_url
         assert not [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
         assert (data / "builder.key").read_text() == key
+
+
+def test_signals_that_insist_while_rabbitmq_stops_kill_what_is_left_of_the_stack(data):
+    environment = {**os.environ, "DEBORCH_CONFIG_DIR": str(data.parent / "config")}
+    command = [sys.executable, "-c", START_AND_STOP, str(data)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        said = []
+        while "auth stopped" not in "".join(said):
+            said.append(process.stdout.readline())
+        left = children_of(process.pid)
+        for _ in range(2):
+            time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 130
+        said += process.stdout.readlines()
+    assert "PostgreSQL stopped" in "".join(said)
+    assert len(left) == 3
+    assert not [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 def died_while_enrolling(data: Path, key: str) -> None:

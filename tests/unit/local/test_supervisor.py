@@ -37,6 +37,8 @@ class FakeChild:
         self.failures = 0
         self.starts = 0
         self._end = asyncio.Event()
+        self.drains = asyncio.Event()
+        self.drains.set()
 
     async def start(self):
         self.starts += 1
@@ -51,7 +53,12 @@ class FakeChild:
         return 1
 
     async def stop(self):
+        await self.drains.wait()
         self.history.append(f"{self.name} down")
+
+    def kill(self):
+        self.history.append(f"{self.name} killed")
+        self.drains.set()
 
     def die(self):
         self._end.set()
@@ -136,3 +143,53 @@ async def test_a_child_that_does_not_start_the_first_time_is_an_error_and_the_ot
             await supervisor.start(FakeChild("database", history))
             await supervisor.start(broken)
     assert history == ["database up", "hub down", "database down"]
+
+
+async def test_a_stop_that_is_cancelled_kills_what_it_has_not_stopped_and_ends():
+    history = []
+    supervisor = await draining(history)
+    stopping = asyncio.create_task(supervisor.__aexit__(None, None, None))
+    await settled()
+    assert supervisor.stopping
+    stopping.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait((stopping,))
+    assert stopping.cancelled()
+    assert history == ["database up", "hub up", "hub killed", "database killed"]
+
+
+async def test_a_kill_lets_a_stop_that_waits_for_a_child_go_on_at_once():
+    history = []
+    supervisor = await draining(history)
+    stopping = asyncio.create_task(supervisor.__aexit__(None, None, None))
+    await settled()
+    supervisor.kill()
+    async with asyncio.timeout(5):
+        await stopping
+    assert history[2:] == ["hub killed", "database killed", "hub down", "database down"]
+
+
+async def test_a_kill_reaches_a_child_whose_start_was_given_up_and_that_drains():
+    history = []
+    hub = FakeChild("hub", history)
+    hub.failures = 1
+    hub.drains.clear()
+    with pytest.raises(DeborchError, match="no luck"):
+        async with asyncio.timeout(5), Supervisor(lambda notice: None) as supervisor:
+            starting = asyncio.create_task(supervisor.start(hub))
+            await settled()
+            assert not starting.done()
+            supervisor.kill()
+            await starting
+    assert history == ["hub killed", "hub down"]
+
+
+async def draining(history):
+    """A supervisor whose last child takes as long to stop as it likes."""
+    supervisor = Supervisor(lambda notice: None)
+    await supervisor.__aenter__()
+    database, hub = FakeChild("database", history), FakeChild("hub", history)
+    await supervisor.start(database)
+    await supervisor.start(hub)
+    hub.drains.clear()
+    return supervisor

@@ -30,6 +30,9 @@ class Narrator:
     def say(self, text: str, *, style: str = "") -> None:
         self.console.print(printable(text), style=style or None, markup=False, soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        self.say(f"  ! {text}", style="yellow")
+
     def notice(self, notice: Notice) -> None:
         """What the supervisor tells."""
         if notice.change in {Change.STARTING, Change.FETCHING}:
@@ -41,7 +44,7 @@ class Narrator:
             self._done(notice.child, time.monotonic() - began_s if began_s is not None else None)
         elif notice.change in _BAD:
             self._rest()
-            self.say(f"  ! {notice.child} {notice.change}: {notice.detail}", style="yellow")
+            self.warn(f"{notice.child} {notice.change}: {notice.detail}")
         elif notice.change is Change.STOPPED:
             self.say(f"  · {notice.child} stopped", style="bright_black")
 

@@ -139,7 +139,8 @@ class EmbeddedPostgres:
 
     def kill(self) -> None:
         """SIGKILL, as a crash would; `start` then recovers."""
-        self.server.kill()
+        if self._server is not None:
+            self._server.kill()
 
     async def __aenter__(self) -> Self:
         try:

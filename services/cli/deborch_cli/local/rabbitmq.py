@@ -126,10 +126,12 @@ class EmbeddedRabbitMQ:
 
     async def stop(self) -> None:
         """End it cleanly: queues are closed and synced."""
-        if self._server is not None:
-            await self._server.stop(grace_s=_STOP_GRACE_S)
-        if self._port_mapper is not None:
-            await self._port_mapper.stop(grace_s=_EPMD_GRACE_S)
+        try:
+            if self._server is not None:
+                await self._server.stop(grace_s=_STOP_GRACE_S)
+        finally:
+            if self._port_mapper is not None:
+                await self._port_mapper.stop(grace_s=_EPMD_GRACE_S)
 
     async def wait(self) -> int:
         """Wait until the node ends by itself; its exit code."""
@@ -137,7 +139,8 @@ class EmbeddedRabbitMQ:
 
     def kill(self) -> None:
         """SIGKILL, as a crash would; `start` then recovers."""
-        self.server.kill()
+        if self._server is not None:
+            self._server.kill()
         if self._port_mapper is not None:
             self._port_mapper.kill()
 

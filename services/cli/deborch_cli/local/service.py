@@ -89,7 +89,8 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
-        self.process.kill()
+        if self._process is not None:
+            self._process.kill()
 
     async def _ready(self) -> None:
         async with aiohttp.ClientSession() as session:

@@ -68,6 +68,15 @@ class LocalStack:
             raise DeborchError(ErrorCode.SERVICE_UNAVAILABLE, "the stack was not started", hint="start it first")
         return self._endpoints
 
+    @property
+    def stopping(self) -> bool:
+        """True from the moment that it begins to stop its parts."""
+        return self._supervisor.stopping
+
+    def kill(self) -> None:
+        """SIGKILL for every part that still runs, as a crash would; the next start recovers."""
+        self._supervisor.kill()
+
     def admin_credentials(self) -> Credentials:
         """The first admin's; if that key's file was removed, those that the command line is logged in with.
 

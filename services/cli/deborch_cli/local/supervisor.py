@@ -28,6 +28,8 @@ class Managed(Protocol):
         """Wait until it ends by itself."""
 
     async def stop(self) -> None: ...
+    def kill(self) -> None:
+        """SIGKILL, as a crash would."""
 
 
 class Change(StrEnum):
@@ -59,6 +61,13 @@ class Supervisor:
         self._clock = clock or SystemClock()
         self._group = asyncio.TaskGroup()
         self._kept: list[tuple[Managed, asyncio.Task[None]]] = []
+        self._starting: Managed | None = None
+        self._stopping = False
+
+    @property
+    def stopping(self) -> bool:
+        """True from the moment that it begins to stop its children."""
+        return self._stopping
 
     async def start(self, child: Managed) -> None:
         """Start `child` and keep it running from now on.
@@ -67,23 +76,37 @@ class Supervisor:
             DeborchError: it did not start the first time; it is not kept then.
         """
         self._tell(Notice(child.name, Change.STARTING))
+        self._starting = child
         try:
             await child.start()
         except BaseException:
             await child.stop()
             raise
+        finally:
+            self._starting = None
         self._tell(Notice(child.name, Change.READY))
         self._kept.append((child, self._group.create_task(self._keep(child), name=f"keep {child.name}")))
 
     async def stop(self) -> None:
         """Stop all, the last one started first. Each gets its own time to drain."""
+        self._stopping = True
         while self._kept:
-            child, keeper = self._kept.pop()
+            child, keeper = self._kept[-1]
             self._tell(Notice(child.name, Change.STOPPING))
             keeper.cancel()
             await asyncio.wait((keeper,))
             await child.stop()
+            self._kept.pop()
             self._tell(Notice(child.name, Change.STOPPED))
+
+    def kill(self) -> None:
+        """SIGKILL for all that were not stopped yet; a `stop` that waits for one of them goes on at once."""
+        self._stopping = True
+        if self._starting is not None:
+            self._starting.kill()
+        for child, keeper in reversed(self._kept):
+            keeper.cancel()
+            child.kill()
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -94,6 +117,9 @@ class Supervisor:
     ) -> None:
         try:
             await self.stop()
+        except BaseException:
+            self.kill()  # who cannot wait for an orderly end must not wait for children that nobody stops any more
+            raise
         finally:
             if isinstance(error, asyncio.CancelledError):  # by the group, maybe: it says why
                 await self._group.__aexit__(kind, error, trace)

@@ -3,16 +3,15 @@
 import asyncio
 import os
 import pwd
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deborch_cli.credentials import Credentials, known_credentials, save_login
+from deborch_cli.local.ending import ended_by_signals
 from deborch_cli.local.narration import Narrator
 from deborch_cli.local.stack import LocalStack
 from deborch_cli.private_files import write_private
@@ -64,9 +63,10 @@ def require_root() -> None:
 
 async def _run(data: Path, builder_name: str | None, use: Callable[[LocalStack, Narrator], Awaitable[None]]) -> None:
     narrator = Narrator()
-    async with _ended_by_signals():
+    stack = LocalStack(data, narrator.notice, builder_name=builder_name)
+    async with ended_by_signals(stack, narrator.warn):
         narrator.heading(f"Starting the stack in {data}")
-        async with LocalStack(data, narrator.notice, builder_name=builder_name) as stack:
+        async with stack:
             await _log_in(stack, narrator)
             await use(stack, narrator)
             narrator.heading("Stopping")
@@ -138,30 +138,3 @@ async def _log_in_too(user: pwd.struct_passwd, ours: Credentials, narrator: Narr
     else:
         said = bounded(result.output, 300).strip()
         narrator.say(f"{user.pw_name}, who called sudo, could not be logged in: {said}", style="yellow")
-
-
-@asynccontextmanager
-async def _ended_by_signals() -> AsyncIterator[None]:
-    """SIGTERM and Ctrl-C cancel what runs, once; parts then stop in order."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("needs a task")
-    signalled = asyncio.Event()
-
-    def end() -> None:
-        if not signalled.is_set():
-            signalled.set()
-            task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not signalled.is_set():
-            raise
-        raise typer.Exit(130) from None
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
