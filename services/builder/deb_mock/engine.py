@@ -4,20 +4,20 @@ This is the whole port for the builder daemon and for the command line.
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from deb_mock.archives.apt_output import APT_ENVIRONMENT
-from deb_mock.archives.repositories import add_repository, check_repository, file_repositories
+from deb_mock.archives.repositories import add_repositories, check_repositories, file_repositories
 from deb_mock.bases.store import BaseStore
 from deb_mock.buildroots import sessions
 from deb_mock.buildroots.buildroot import Buildroots, check_name
 from deb_mock.buildroots.named import NamedBuildroots
 from deb_mock.buildroots.sessions import BuildrootSession
 from deb_mock.builds import build_ending
+from deb_mock.builds.ongoing import OngoingWork
 from deb_mock.builds.pipeline import BuildPipeline
 from deb_mock.builds.report import BuildReport
 from deb_mock.builds.source_making import SourceMaker
@@ -85,7 +85,7 @@ class Engine:
         self._explainer = Explainer(config, self._buildroots)
         self._maker = SourceMaker(self._buildroots, self._dependencies)
         self._named = NamedBuildroots(config, self._buildroots)
-        self._running: set[asyncio.Task[object]] = set()
+        self._work = OngoingWork(config.sandboxes_dir)
 
     async def recover(self) -> Recovered:
         """Remove what dead owners left: buildroots, half-made layers and bases. Can be repeated at any time."""
@@ -126,6 +126,15 @@ class Engine:
             await self._buildroots.probe(base, on_log)
         return base
 
+    @asynccontextmanager
+    async def _base(
+        self, suite: str, architecture: str, components: tuple[str, ...], on_log: LogSink
+    ) -> AsyncIterator[Base]:
+        """The base, kept from removal meanwhile."""
+        base = await self.ensure_base(suite, architecture, components=components, on_log=on_log)
+        with self._bases.in_use(base):
+            yield base
+
     async def build(
         self,
         request: BuildRequest,
@@ -145,7 +154,7 @@ class Engine:
         self._check(request)
         results = ResultDirectory(request.result_dir, merge=request.merge_results)
         log_path = results.unfinished.with_suffix(".log")
-        async with self._working(request.build_id, results, (log_path,)):
+        async with self._work.with_results(request.build_id, results, (log_path,)):
             with log_path.open("xb", buffering=0) as log:
                 steps = Steps(
                     _both(log.write, on_log),
@@ -175,13 +184,12 @@ class Engine:
         require_root()
         fetch.check(request)
         results = ResultDirectory(request.result_dir)
-        async with self._working(request.fetch_id, results, ()), time_limit(request.timeout_s):
-            base = await self.ensure_base(
-                request.suite, request.architecture, components=request.components, on_log=on_log
-            )
-            with self._bases.in_use(base):
-                result = await self._sources.fetch(base, request, results, on_log)
-        return result
+        async with (
+            self._work.with_results(request.fetch_id, results, ()),
+            time_limit(request.timeout_s),
+            self._base(request.suite, request.architecture, request.components, on_log) as base,
+        ):
+            return await self._sources.fetch(base, request, results, on_log)
 
     async def make_source(self, request: TreeRequest, *, on_log: LogSink) -> FetchResult:
         """A source package of an unpacked tree, which is only read.
@@ -191,16 +199,14 @@ class Engine:
         """
         require_root()
         check_name(request.request_id)
-        for repository in request.extra_sources:
-            check_repository(repository)
+        check_repositories(request.extra_sources)
         results = ResultDirectory(request.result_dir)
-        async with self._working(request.request_id, results, ()), time_limit(request.timeout_s):
-            base = await self.ensure_base(
-                request.suite, request.architecture, components=request.components, on_log=on_log
-            )
-            with self._bases.in_use(base):
-                result = await self._maker.make(base, request, results, on_log)
-        return result
+        async with (
+            self._work.with_results(request.request_id, results, ()),
+            time_limit(request.timeout_s),
+            self._base(request.suite, request.architecture, request.components, on_log) as base,
+        ):
+            return await self._maker.make(base, request, results, on_log)
 
     async def explain(
         self, source: SourceDescription, request: BuildRequest, *, look_in: tuple[str, ...] = (), on_log: LogSink
@@ -214,20 +220,16 @@ class Engine:
         self._check(request)
         steps = Steps(on_log, None)
         with plain_failures():
-            async with self._known(), time_limit(request.timeout_s):
-                base = await self.ensure_base(
-                    request.suite, request.architecture, components=request.components, on_log=on_log
-                )
-                with self._bases.in_use(base):
-                    return await self._explainer.explain(base, source, request, look_in, steps)
+            async with (
+                self._work.known(),
+                time_limit(request.timeout_s),
+                self._base(request.suite, request.architecture, request.components, on_log) as base,
+            ):
+                return await self._explainer.explain(base, source, request, look_in, steps)
 
-    @asynccontextmanager
-    async def scratch(self, name: str) -> AsyncIterator[Path]:
+    def scratch(self, name: str) -> AbstractAsyncContextManager[Path]:
         """A directory that is removed at the end, or by `recover` if this process is killed."""
-        directory = self._config.sandboxes_dir / f"{name}-scratch-{secrets.token_hex(4)}"
-        async with record.owned(self._config.sandboxes_dir, directory.name, (directory,)):
-            directory.mkdir(mode=0o700)
-            yield directory
+        return self._work.scratch(name)
 
     async def run_command(self, request: CommandRequest, *, on_output: LogSink, on_log: LogSink) -> int:
         """Run a command as root of a clean buildroot; its exit code, negative for a signal.
@@ -239,26 +241,26 @@ class Engine:
         """
         require_root()
         check_name(request.command_id)
-        for repository in request.extra_sources:
-            check_repository(repository)
+        check_repositories(request.extra_sources)
         with plain_failures():
-            async with self._known(), time_limit(request.timeout_s):
-                base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
-                with self._bases.in_use(base):
-                    spec = self._buildroots.spec(request.command_id, base, repositories=request.extra_sources)
-                    async with open_sandbox(spec) as sandbox:
-                        for repository in request.extra_sources:
-                            await add_repository(sandbox, repository)
-                        environment = {**APT_ENVIRONMENT, **self._config.proxies}
-                        async with self._plugins.of_command(request, sandbox, on_log) as ended:
-                            result = await sandbox.run(
-                                request.argv,
-                                env=environment,
-                                network=request.network,
-                                on_output=on_output,
-                                check=False,
-                            )
-                            ended(result.returncode)
+            async with (
+                self._work.known(),
+                time_limit(request.timeout_s),
+                self._base(request.suite, request.architecture, MAIN_ONLY, on_log) as base,
+            ):
+                spec = self._buildroots.spec(request.command_id, base, repositories=request.extra_sources)
+                async with open_sandbox(spec) as sandbox:
+                    await add_repositories(sandbox, request.extra_sources)
+                    environment = {**APT_ENVIRONMENT, **self._config.proxies}
+                    async with self._plugins.of_command(request, sandbox, on_log) as ended:
+                        result = await sandbox.run(
+                            request.argv,
+                            env=environment,
+                            network=request.network,
+                            on_output=on_output,
+                            check=False,
+                        )
+                        ended(result.returncode)
         return result.returncode
 
     @property
@@ -274,12 +276,11 @@ class Engine:
         """
         require_root()
         with plain_failures():
-            async with self._known():
-                base = await self.ensure_base(
-                    request.suite, request.architecture, components=request.components, on_log=on_log
-                )
-                with self._bases.in_use(base):
-                    return await sessions.make_named(self._named, base, request, again=again)
+            async with (
+                self._work.known(),
+                self._base(request.suite, request.architecture, request.components, on_log) as base,
+            ):
+                return await sessions.make_named(self._named, base, request, again=again)
 
     @asynccontextmanager
     async def session(self, request: SessionRequest, *, on_log: LogSink) -> AsyncIterator[BuildrootSession]:
@@ -289,23 +290,19 @@ class Engine:
             DeborchError: with `failure_class`; NOT_FOUND if there is no buildroot of that name.
         """
         require_root()
-        for repository in request.extra_sources:
-            check_repository(repository)
+        check_repositories(request.extra_sources)
         with plain_failures():
-            async with self._known(), AsyncExitStack() as stack:
+            async with self._work.known(), AsyncExitStack() as stack:
                 if request.name is None:
-                    base = await self.ensure_base(
-                        request.suite, request.architecture, components=request.components, on_log=on_log
-                    )
-                    stack.enter_context(self._bases.in_use(base))
+                    kept = self._base(request.suite, request.architecture, request.components, on_log)
+                    base = await stack.enter_async_context(kept)
                     spec = self._buildroots.spec(request.session_id, base)
                 else:
                     spec = await stack.enter_async_context(self._named.opened(request.name, on_log))
                 shown = (*file_repositories(request.extra_sources), *request.binds)
                 spec = replace(spec, binds=(*spec.binds, *shown))
                 sandbox = await stack.enter_async_context(open_sandbox(spec))
-                for repository in request.extra_sources:
-                    await add_repository(sandbox, repository)
+                await add_repositories(sandbox, request.extra_sources)
                 yield BuildrootSession(
                     sandbox,
                     file_owner=self._buildroots.file_owner,
@@ -329,8 +326,7 @@ class Engine:
     ) -> frozenset[str]:
         """Which binary packages of `names` the suite has."""
         with plain_failures():
-            base = await self.ensure_base(suite, architecture, components=components, on_log=on_log)
-            with self._bases.in_use(base):
+            async with self._base(suite, architecture, components, on_log) as base:
                 return await self._packages.available(base, names, Steps(on_log, None))
 
     async def run_tool(self, request: ToolRequest, result_dir: Path, *, on_log: LogSink) -> ToolResult:
@@ -341,19 +337,17 @@ class Engine:
         """
         require_root()
         results = ResultDirectory(result_dir)
-        async with self._working(request.run_id, results, ()):
-            base = await self.ensure_base(request.suite, request.architecture, on_log=on_log)
-            with self._bases.in_use(base):
-                result = await self._tools.run(base, request, results, Steps(on_log, None))
+        async with (
+            self._work.with_results(request.run_id, results, ()),
+            self._base(request.suite, request.architecture, MAIN_ONLY, on_log) as base,
+        ):
+            result = await self._tools.run(base, request, results, Steps(on_log, None))
             await asyncio.to_thread(results.publish)
         return result
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it is gone."""
-        running = [task for task in self._running if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._work.close()
 
     def bases(self) -> list[Base]:
         """The cached bases, oldest first."""
@@ -386,8 +380,7 @@ class Engine:
         check_name(request.build_id)
         surroundings.check(request.surroundings)
         build_plan.check(request)
-        for repository in request.extra_sources:
-            check_repository(repository)
+        check_repositories(request.extra_sources)
         limits.check(limits.narrowed(self._config.limits, request.limits))
         if request.network and not self._config.network_allowed:
             raise failure(
@@ -396,28 +389,6 @@ class Engine:
                 "the build asks for the network, which the policy of this engine does not allow",
                 hint="set network.builds to on-request in the configuration, or build without --network",
             )
-
-    @asynccontextmanager
-    async def _working(self, name: str, results: ResultDirectory, files: tuple[Path, ...]) -> AsyncIterator[None]:
-        """Around work that has results: owned on disk, with failures of our kind."""
-        claim = f"{name}-result-{secrets.token_hex(4)}"
-        with plain_failures():
-            results.check_free()
-            async with self._known(), record.owned(self._config.sandboxes_dir, claim, (results.unfinished, *files)):
-                results.create()
-                yield
-
-    @asynccontextmanager
-    async def _known(self) -> AsyncIterator[None]:
-        """What runs within is ended by `close`."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
-        try:
-            yield
-        finally:
-            if task is not None:
-                self._running.discard(task)
 
 
 def _both(first: Callable[[bytes], object], second: LogSink) -> LogSink:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deb_mock.archives.host_apt import AptSource
-from deb_mock.archives.repositories import check_repository, file_repositories
+from deb_mock.archives.repositories import check_repositories, file_repositories
 from deb_mock.bases.recipe import BaseRecipe
 from deb_mock.buildroots.buildroot import check_name, ids_tag
 from deb_mock.failures import EXIT_CODES, FailureClass, exit_code, failure, failures_are
@@ -64,7 +64,7 @@ def test_directories_of_file_repositories_are_shown_inside():
 )
 def test_unusable_repositories_are_refused(repository):
     with pytest.raises(DeborchError) as caught:
-        check_repository(repository)
+        check_repositories([repository])
     assert caught.value.fields["failure_class"] == "policy"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from debian.deb822 import Deb822
@@ -47,13 +47,20 @@ def repository_uris(repository: ExtraRepository) -> list[str]:
     return uris
 
 
-def check_repository(repository: ExtraRepository) -> None:
+def check_repositories(repositories: Iterable[ExtraRepository]) -> None:
     """Refuse, before anything is done, what `repository_uris` would refuse."""
-    repository_uris(repository)
+    for repository in repositories:
+        repository_uris(repository)
+
+
+async def add_repositories(sandbox: Sandbox, repositories: Iterable[ExtraRepository]) -> None:
+    """Make each of them known to apt in `sandbox`, without reading it yet."""
+    for repository in repositories:
+        await add_repository(sandbox, repository)
 
 
 async def add_repository(sandbox: Sandbox, repository: ExtraRepository) -> str:
-    """Make `repository` known to apt in `sandbox`, without reading it yet; the path of its file inside."""
+    """Make `repository` known to apt in `sandbox`; the path of its file inside."""
     name = f"deborch-{repository.name}"
     if repository.pin:
         preferences = f"Package: *\nPin: {repository.pin}\nPin-Priority: {_WINS_ALWAYS}\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from deb_mock.archives import apt_output
 from deb_mock.archives.archive import archive_sources
 from deb_mock.archives.host_apt import read_host_apt
-from deb_mock.archives.repositories import WORKSPACE, add_repository, put_file
+from deb_mock.archives.repositories import WORKSPACE, add_repositories, put_file
 from deb_mock.archives.unmet import UnmetLine, Why, quarrels, unmet_lines
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.dependencies import cross
@@ -105,8 +105,7 @@ class Explainer:
             sandbox = await held.enter_async_context(open_sandbox(spec))
             apt = _Inquiry(sandbox, steps, self._environment, request.host_architecture or request.architecture)
             put_file(sandbox, relations.NAME_INSIDE, question.dsc)
-            for repository in request.extra_sources:
-                await add_repository(sandbox, repository)
+            await add_repositories(sandbox, request.extra_sources)
             await apt.update(())
             output = await apt.simulate(question.arguments)
             found = await apt.explained(unmet_lines(output), 0) if output else ()

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from deb_mock.archives import apt_output
-from deb_mock.archives.repositories import WORKSPACE, add_repository, put_file
+from deb_mock.archives.repositories import WORKSPACE, add_repositories, put_file
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.dependencies.apt_get import Answer
 from deb_mock.dependencies.question import Question
@@ -85,8 +85,7 @@ class AspcudSolver:
         )
         status = Bind(base.root / "var/lib/dpkg/status", _STATUS_OF_BASE)
         async with open_sandbox(replace(spec, binds=(*spec.binds, status))) as sandbox:
-            for repository in request.extra_sources:
-                await add_repository(sandbox, repository)
+            await add_repositories(sandbox, request.extra_sources)
             put_file(sandbox, "Packages", (await self._stand_in(sandbox, question, steps)).encode())
             put_file(sandbox, "solver.list", f"deb [trusted=yes] file:{WORKSPACE} ./\n".encode())
             target = "/etc/apt/sources.list.d/solver.list"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deb_mock.archives import apt_output
 from deb_mock.archives.host_apt import without_proxies
-from deb_mock.archives.repositories import add_repository
+from deb_mock.archives.repositories import add_repositories
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure, failures_are
@@ -122,8 +122,7 @@ class PackageLayers:
         with failures_are(FailureClass.CHROOT):
             sandbox = await stack.enter_async_context(open_sandbox(spec))
         apt = _Apt(sandbox, work.steps, self._environment)
-        for repository in work.repositories:
-            await add_repository(sandbox, repository)
+        await add_repositories(sandbox, work.repositories)
         if work.repositories:
             await apt.run([*apt_output.STRICT_UPDATE, "update"], "reading extra repositories", network=True)
         return apt, sandbox
