@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -291,3 +292,17 @@ async def _one(things: dict, name: object) -> web.Response:  # type: ignore[type
     if name not in things:
         raise DeborchError(ErrorCode.NOT_FOUND, f"there is no {name}", hint="list what there is")
     return await _model(things[name])
+
+
+def later(services: FakeServices, *steps: Callable[[], None], every_s: float = 0.4) -> threading.Thread:
+    """Let things happen one after another while a command looks on."""
+
+    def play() -> None:
+        for step in steps:
+            time.sleep(every_s)
+            step()
+            services.announce("task.changed", build_id=1)
+
+    thread = threading.Thread(target=play, daemon=True)
+    thread.start()
+    return thread

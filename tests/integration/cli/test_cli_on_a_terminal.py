@@ -9,8 +9,7 @@ import time
 from contextlib import suppress
 
 from tests.integration.cli.fake_services import FakeServices
-from tests.integration.cli.test_cli_against_services import make_whole_task
-from tests.unit.cli.cli_examples import AT, make_build, make_task
+from tests.unit.cli.cli_examples import AT, make_build, make_task, make_whole_task
 
 from deborch_cli.exit_codes import ExitCode
 from deborch_shared.contract.states import BuildState, TaskState

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from deborch_shared.contract.builds import BuildDetail, TaskSummary
+from deborch_shared.contract.builds import BuildDetail, Task, TaskSummary
 from deborch_shared.contract.states import BuildState, TaskKind, TaskState
 
 AT = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
@@ -25,3 +25,11 @@ def make_build(*tasks: TaskSummary, **given: Any) -> BuildDetail:
         "tasks": list(tasks), "source_files": [],
     }  # fmt: skip
     return BuildDetail(**{**usual, **given})
+
+
+def make_whole_task(task: TaskSummary) -> Task:
+    more = {
+        "priority": 0, "max_attempts": 3, "required_tags": (), "cpu": 1, "memory_bytes": 0, "disk_bytes": 0,
+        "missing": (), "lease_until": None, "attempts": [],
+    }  # fmt: skip
+    return Task(**{**task.model_dump(), **more})
