@@ -23,12 +23,12 @@ from tests.bench.figures import Figure, publish
 from tests.bench.peers.bare_chroot import BareChroot
 from tests.bench.peers.sbuild import Sbuild
 
-from deb_mock.archives.host_apt import host_codename, proxies_of
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.engine import Engine
 from deb_mock.engine_config import EngineConfig
 from deb_mock.model import Base, BuildRequest, FetchRequest, Stage
 from deborch_shared import process
+from deborch_shared.apt.host import host_codename, proxies_of
 from deborch_shared.errors import DeborchError
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.box import open_sandbox

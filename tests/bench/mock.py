@@ -23,9 +23,9 @@ from tests.bench.peers.bare_chroot import BareChroot
 from tests.bench.peers.sbuild import Sbuild
 from tests.bench.python_source import NAME, make_python_source
 
-from deb_mock.archives.host_apt import host_codename, proxies_of
 from deb_mock.model import BuildRequest, CacheKind
 from deborch_shared import process
+from deborch_shared.apt.host import host_codename, proxies_of
 from deborch_shared.process import ProcessResult
 
 REPORT = Path("build/bench/mock.json")

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deb_mock.archives.host_apt import host_codename, proxies_of
 from deb_mock.engine import Engine
 from deb_mock.engine_config import EngineConfig
 from deb_mock.host.defaults import DEFAULT_CACHE_DIR, default_tmpfs_bytes
 from deb_mock.model import BuildRequest, FetchRequest
 from deb_mock.reproducibility.check import ReproducibilityCheck
 from deborch_shared import process
+from deborch_shared.apt.host import host_codename, proxies_of
 from deborch_shared.errors import DeborchError
 
 PACKAGES = ("hello", "hostname", "tree", "figlet", "pv", "sl", "cowsay")

@@ -3,12 +3,12 @@
 import os
 import sys
 
-from deb_mock.archives.host_apt import proxies_of
 from deborch_builder.daemon import GIVE_BACK_S, Daemon
 from deborch_builder.data_directory import locked
 from deborch_builder.disk_pressure import resume_bytes
 from deborch_builder.mock_engine import MockEngine
 from deborch_builder.settings import BuilderSettings
+from deborch_shared.apt.host import proxies_of
 from deborch_shared.clock import SystemClock
 from deborch_shared.errors import DeborchError
 from deborch_shared.lifecycle import Lifecycle, run_service

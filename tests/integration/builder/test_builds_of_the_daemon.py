@@ -13,7 +13,7 @@ from tests.integration.deb_mock.conftest import native_architecture, needs_root,
 from tests.integration.deb_mock.test_builds_in_a_row import groups
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.archives.host_apt import host_codename, proxies_of
+from deborch_shared.apt.host import host_codename, proxies_of
 from deborch_shared.events.model import AssignTask, BuildDone, CancelTask, HostHeartbeat
 
 pytestmark = [pytest.mark.root, needs_root]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.archives.host_apt import host_codename, proxies_of
 from deb_mock.engine import Engine
 from deb_mock.engine_config import EngineConfig
 from deb_mock.model import BuildRequest
+from deborch_shared.apt.host import host_codename, proxies_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts and namespaces")
 

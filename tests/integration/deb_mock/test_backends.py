@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture, what_is_left
 
-from deb_mock.archives.host_apt import host_codename
 from deb_mock.engine import Engine
 from deb_mock.failures import exit_code
 from deb_mock.model import CommandRequest
+from deborch_shared.apt.host import host_codename
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.backends import problem
 from deborch_shared.sandbox.record import records

@@ -21,10 +21,10 @@ import pytest
 from tests.integration.deb_mock.conftest import native_architecture
 
 from deb_mock.archives.archive import archive_sources
-from deb_mock.archives.host_apt import host_codename, read_host_apt
-from deb_mock.archives.release import release_url
 from deb_mock.bases.store import BaseStore
 from deb_mock.buildroots.buildroot import Buildroots
+from deborch_shared.apt.host import host_codename, read_host_apt
+from deborch_shared.apt.releases import release_url
 from deborch_shared.errors import DeborchError
 
 MAKER = """

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture
 
-from deb_mock.archives.host_apt import host_codename
 from deb_mock.engine import Engine
+from deborch_shared.apt.host import host_codename
 from deborch_shared.errors import DeborchError, ErrorCode
 
 OWNER = """

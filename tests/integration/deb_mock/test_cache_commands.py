@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 from tests.integration.deb_mock.conftest import native_architecture, what_is_left
 
-from deb_mock.archives.host_apt import host_codename
 from deb_mock.engine import Engine
 from deborch_shared import process
+from deborch_shared.apt.host import host_codename
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from tests.integration.deb_mock.conftest import native_architecture
 from tests.integration.deb_mock.signed_repository import SignedRepository, binary_package
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.archives.unmet import Why
 from deb_mock.model import ExtraRepository
 from deb_mock.sources.package import SourcePackage
 from deborch_shared import process
+from deborch_shared.apt.unmet import Why
 
 
 @pytest.fixture

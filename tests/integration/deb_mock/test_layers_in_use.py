@@ -12,7 +12,6 @@ import pytest
 from tests.integration.deb_mock.conftest import native_architecture
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.archives.host_apt import host_codename
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.builds.check_rooms import Rooms
 from deb_mock.builds.tool_runs import ToolRequest, ToolRuns
@@ -22,6 +21,7 @@ from deb_mock.layers.package_layers import PackageLayers
 from deb_mock.layers.store import LayerStore
 from deb_mock.model import TreeRequest
 from deb_mock.stages.steps import Steps
+from deborch_shared.apt.host import host_codename
 
 TOOL = "hello"
 

@@ -11,12 +11,12 @@ from tests.integration.deb_mock.dh_source import make_dh_source
 from tests.integration.deb_mock.signed_repository import SignedRepository
 from tests.integration.deb_mock.tiny_source import make_source
 
-from deb_mock.archives.host_apt import host_codename
 from deb_mock.model import BuildRequest, ExtraRepository
 from deb_mock.reproducibility.buildinfo import read_buildinfo
 from deb_mock.reproducibility.check import ReproducibilityCheck
 from deb_mock.reproducibility.rebuild import RebuildRequest, Rebuilds
 from deb_mock.reproducibility.variations import VARIATIONS
+from deborch_shared.apt.host import host_codename
 from deborch_shared.errors import DeborchError
 
 SHOWS_ITS_SURROUNDINGS = "mkdir -p debian/out/usr/share/tiny\nhostname > debian/out/usr/share/tiny/host"

@@ -3,9 +3,9 @@
 import pytest
 
 from deb_mock.archives.apt_output import downloads, explain, removals, unmet_relations
-from deb_mock.archives.unmet import Why, quarrels, unmet_lines
 from deb_mock.dependencies.explanation import satisfies
 from deb_mock.failures import FailureClass
+from deborch_shared.apt.unmet import Why, quarrels, unmet_lines
 from deborch_shared.errors import ErrorCode
 
 UNMET = """\

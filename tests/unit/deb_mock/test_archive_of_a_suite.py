@@ -3,8 +3,8 @@
 import pytest
 
 from deb_mock.archives.archive import archive_sources
-from deb_mock.archives.host_apt import AptSource, HostApt
 from deb_mock.engine_config import ArchiveChoice, EngineConfig
+from deborch_shared.apt.host import AptSource, HostApt
 from deborch_shared.errors import DeborchError, ErrorCode
 
 MIRROR, SECURITY = "http://mirror.example.org/debian", "http://security.example.org/debian-security"

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deb_mock.archives.release import is_expired, read_releases, release_url, repository_urls, state_of
+from deb_mock.archives.release import is_expired, read_releases, repository_urls, state_of
 from deb_mock.bases.bootstrap import needs_bootstrap
 from deb_mock.buildroots.scratch import ScratchChoice
 from deb_mock.engine_config import Bootstrap, EngineConfig, Scratch
 from deb_mock.layers.debs import DebCache
 from deb_mock.model import ExtraRepository
+from deborch_shared.apt.releases import release_url
 
 GIB = 1 << 30
 

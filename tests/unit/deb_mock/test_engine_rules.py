@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from deb_mock.archives.host_apt import AptSource
 from deb_mock.archives.repositories import check_repositories, file_repositories
 from deb_mock.bases.recipe import BaseRecipe
 from deb_mock.buildroots.buildroot import check_name, ids_tag
@@ -14,6 +13,7 @@ from deb_mock.host.defaults import default_tmpfs_bytes
 from deb_mock.host.privileges import require_root
 from deb_mock.model import ExtraRepository, Stage
 from deb_mock.stages.steps import Steps
+from deborch_shared.apt.host import AptSource
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.spec import IdRange
 

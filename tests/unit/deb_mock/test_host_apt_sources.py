@@ -2,8 +2,8 @@
 
 import pytest
 
-from deb_mock.archives import host_apt
-from deb_mock.archives.host_apt import (
+from deborch_shared.apt import host as host_apt
+from deborch_shared.apt.host import (
     carried_proxies,
     carried_settings,
     host_codename,

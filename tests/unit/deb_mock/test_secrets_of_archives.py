@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from deb_mock.archives.host_apt import AptSource, HostApt
 from deb_mock.archives.repositories import add_repository
 from deb_mock.bases.making import announce
 from deb_mock.bases.recipe import BaseRecipe
 from deb_mock.buildroots.sessions import BuildrootSession
 from deb_mock.dependencies.apt_get import DependencyApt
 from deb_mock.model import ExtraRepository
-from deb_mock.redaction import has_credentials, redacted
 from deb_mock.stages.steps import Steps
+from deborch_shared.apt.host import AptSource, HostApt
+from deborch_shared.apt.redaction import has_credentials, redacted
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.spec import Limits
 from deborch_shared.sandbox.usage import ResourceUse

@@ -2,9 +2,9 @@
 
 import re
 
-from deb_mock.archives.archive_faults import FAULTS, NO_SUCH_SUITE, fault_in
-from deb_mock.archives.unmet import Why, unmet_lines
 from deb_mock.failures import FailureClass, failure
+from deborch_shared.apt.faults import FaultKind, fault_in
+from deborch_shared.apt.unmet import Why, unmet_lines
 from deborch_shared.errors import DeborchError, ErrorCode
 
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"}
@@ -82,9 +82,10 @@ def archive_failure(output: str, *, doing: str) -> DeborchError | None:
     fault = fault_in(output)
     if fault is None:
         return None
-    full = fault is FAULTS[0]
+    full = fault.kind is FaultKind.DISK_FULL
     lacking = _NO_SUITE.search(output)
-    said = f"{lacking['uri']} has no {lacking['suite']}" if lacking and fault is NO_SUCH_SUITE else ending(output)
+    missing = lacking if fault.kind is FaultKind.NOT_THERE else None
+    said = f"{missing['uri']} has no {missing['suite']}" if missing else ending(output)
     return failure(
         FailureClass.CHROOT if full else FailureClass.FETCH,
         ErrorCode.DISK_FULL if full else ErrorCode.FETCH_FAILED,

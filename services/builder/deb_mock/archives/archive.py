@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from deb_mock.archives.host_apt import AptSource, HostApt
 from deb_mock.engine_config import ArchiveChoice, EngineConfig
 from deb_mock.failures import FailureClass, failure
+from deborch_shared.apt.host import AptSource, HostApt
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _SECURITY = "security"

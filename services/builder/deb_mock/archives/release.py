@@ -1,13 +1,10 @@
 """Which state an archive is in: one digest over the InRelease files of its sources.
 
-The files are asked for by apt's own downloader, so proxies, certificates and mirror lists of the host are obeyed.
 Nothing is verified here: a changed digest only makes apt look, and apt verifies what it then reads.
 """
 
 import hashlib
 import json
-import os
-import pwd
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +17,11 @@ from debian.deb822 import Deb822
 
 from deb_mock.archives.repositories import repository_uris
 from deb_mock.model import ExtraRepository
-from deborch_shared import process
+from deborch_shared.apt.releases import fetch_releases, release_url
 from deborch_shared.sandbox import record
 
-APT_HELPER = "/usr/lib/apt/apt-helper"
 _STATE_DIGITS = 16
 _VALID_UNTIL = re.compile(rb"^Valid-Until:(.*)$", re.MULTILINE)
-_ASKING_TAKES_AT_MOST_S = 60.0
-_IMPATIENT = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +46,6 @@ class Checked:
         temporary.rename(path)
 
 
-def release_url(uri: str, suite: str) -> str:
-    """Where the InRelease of a source is; a suite that ends in / is a flat archive (sources.list(5))."""
-    if suite.endswith("/"):
-        return f"{uri.rstrip('/')}/{suite.lstrip('/')}InRelease"
-    return f"{uri.rstrip('/')}/dists/{suite}/InRelease"
-
-
 def repository_urls(repositories: Sequence[ExtraRepository]) -> list[str]:
     """Where the InRelease files of extra repositories are."""
     found = []
@@ -77,23 +64,7 @@ async def read_releases(urls: Sequence[str], scratch: Path, environment: Mapping
     directory = scratch / name
     async with record.owned(scratch, name, [directory]):
         directory.mkdir(mode=0o755)
-        _let_apt_write(directory)
-        files = [
-            Path("/" + url.removeprefix("file:").lstrip("/")) if url.startswith("file:") else directory / str(number)
-            for number, url in enumerate(urls)
-        ]
-        pairs = [(url, str(file)) for url, file in zip(urls, files, strict=True) if not url.startswith("file:")]
-        if pairs:
-            await process.run(
-                [APT_HELPER, "-q", *_IMPATIENT, "download-file", *(word for pair in pairs for word in pair)],
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **environment},
-                timeout_s=_ASKING_TAKES_AT_MOST_S,
-                check=False,
-            )
-        try:
-            return tuple(file.read_bytes() for file in files)
-        except OSError:
-            return None
+        return await fetch_releases(urls, directory, environment)
 
 
 async def current_state(urls: Sequence[str], scratch: Path, environment: Mapping[str, str]) -> str | None:
@@ -130,11 +101,3 @@ def is_expired(content: bytes, now: datetime) -> bool:
         return parsedate_to_datetime(match[1].decode("ascii", "replace").strip()) < now
     except ValueError:
         return True
-
-
-def _let_apt_write(directory: Path) -> None:
-    """apt's downloaders run as a user of their own where there is one."""
-    try:
-        os.chown(directory, pwd.getpwnam("_apt").pw_uid, -1)
-    except (KeyError, PermissionError):
-        return

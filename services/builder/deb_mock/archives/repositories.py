@@ -9,7 +9,7 @@ from debian.deb822 import Deb822
 
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import ExtraRepository
-from deb_mock.redaction import has_credentials
+from deborch_shared.apt.redaction import has_credentials
 from deborch_shared.errors import ErrorCode, bounded
 from deborch_shared.sandbox.box import Sandbox
 from deborch_shared.sandbox.spec import Bind

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deb_mock.archives.host_apt import HostApt, read_host_apt
 from deb_mock.bases.making import tool_versions
 from deborch_shared import process
+from deborch_shared.apt.host import HostApt, read_host_apt
 
 _DEPENDS_ON = (
     "etc/apt/apt.conf",

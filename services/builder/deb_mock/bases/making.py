@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deb_mock.archives.apt_output import archive_failure, ending
-from deb_mock.archives.host_apt import HostApt
 from deb_mock.bases.recipe import BaseRecipe
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import LogSink
-from deb_mock.redaction import redacted
 from deborch_shared import process
+from deborch_shared.apt.host import HostApt
+from deborch_shared.apt.redaction import redacted
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _MAKING_TAKES_AT_MOST_S = 1800.0

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deb_mock.archives.host_apt import AptSource
 from deb_mock.model import BUILD_UID, BUILD_USER, MAIN_ONLY
-from deb_mock.redaction import has_credentials
+from deborch_shared.apt.host import AptSource
+from deborch_shared.apt.redaction import has_credentials
 
 _RECIPE_VERSION = 1
 _PACKAGES = ("fakeroot", "passwd")

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from deb_mock import locks
 from deb_mock.archives.archive import archive_sources
-from deb_mock.archives.host_apt import HostApt
-from deb_mock.archives.release import Checked, current_state, listed_state, release_url
+from deb_mock.archives.release import Checked, current_state, listed_state
 from deb_mock.bases.bootstrap import Bootstrapper, needs_bootstrap
 from deb_mock.bases.host_facts import host_facts
 from deb_mock.bases.index import (
@@ -34,11 +33,13 @@ from deb_mock.bases.recipe import BaseRecipe
 from deb_mock.bases.refresh import BaseRefresher
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.engine_config import EngineConfig
-from deb_mock.failures import FailureClass, failure
+from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.host import foreign
 from deb_mock.host.tree_sizes import tree_contents, tree_size_bytes
 from deb_mock.model import MAIN_ONLY, Base, LogSink
-from deb_mock.redaction import redacted
+from deborch_shared.apt.host import HostApt
+from deborch_shared.apt.redaction import redacted
+from deborch_shared.apt.releases import release_url
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import boot_id, remove_trees
 
@@ -93,7 +94,8 @@ class BaseStore:
             return known
 
     async def _recipe(self, suite: str, architecture: str, components: tuple[str, ...]) -> tuple[BaseRecipe, HostApt]:
-        facts, host = await host_facts(self._config.cache_dir / _HOST_FACTS)
+        with failures_are(FailureClass.CHROOT):
+            facts, host = await host_facts(self._config.cache_dir / _HOST_FACTS)
         await asyncio.to_thread(foreign.require, architecture, facts.architecture)
         recipe = BaseRecipe(
             suite=suite,

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from deb_mock.archives.unmet import Why
 from deb_mock.chains.ready_source import describe
 from deb_mock.cli.build import Mode
 from deb_mock.cli.finish import finish
@@ -33,6 +32,7 @@ from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.host.privileges import require_root
 from deb_mock.model import BuildRequest
 from deb_mock.sources.arguments import understand
+from deborch_shared.apt.unmet import Why
 
 app = typer.Typer()
 _WORDS = {

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from deb_mock.archives.host_apt import proxies_of
 from deb_mock.cli.configured import current
 from deb_mock.configuration import engine_settings
 from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BuildRequest, ExtraRepository
 from deborch_shared import process
+from deborch_shared.apt.host import proxies_of
 from deborch_shared.errors import DeborchError, ErrorCode
 
 EPILOG = (

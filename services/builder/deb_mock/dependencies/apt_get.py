@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 from deb_mock.archives import apt_output
-from deb_mock.archives.host_apt import without_proxies
 from deb_mock.archives.release import state_of_digests
 from deb_mock.archives.repositories import add_repository
 from deb_mock.dependencies.question import Question
 from deb_mock.failures import FailureClass
 from deb_mock.layers.store import File, digest_of
 from deb_mock.model import ExtraRepository
-from deb_mock.redaction import redacted
 from deb_mock.stages.steps import Steps
+from deborch_shared.apt.host import without_proxies
+from deborch_shared.apt.redaction import redacted
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.box import Sandbox
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 
 from deb_mock.archives import apt_output
 from deb_mock.archives.archive import archive_sources
-from deb_mock.archives.host_apt import read_host_apt
 from deb_mock.archives.repositories import WORKSPACE, add_repositories, put_file
-from deb_mock.archives.unmet import UnmetLine, Why, quarrels, unmet_lines
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.dependencies import cross
 from deb_mock.dependencies.question import Question
@@ -22,6 +20,8 @@ from deb_mock.model import Base, BuildRequest
 from deb_mock.plans import relations
 from deb_mock.stages.steps import Steps
 from deborch_shared import versions
+from deborch_shared.apt.host import read_host_apt
+from deborch_shared.apt.unmet import UnmetLine, Why, quarrels, unmet_lines
 from deborch_shared.errors import DeborchError
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 from deborch_shared.sources import SourceDescription

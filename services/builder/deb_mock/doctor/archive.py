@@ -7,11 +7,12 @@ from email.utils import parsedate_to_datetime
 from debian.deb822 import Deb822
 
 from deb_mock.archives.archive import archive_sources
-from deb_mock.archives.host_apt import read_host_apt
-from deb_mock.archives.release import read_releases, release_url
+from deb_mock.archives.release import read_releases
 from deb_mock.doctor.finding import Finding, Status, Subject, scratch_directory
 from deb_mock.model import MAIN_ONLY
-from deb_mock.redaction import redacted
+from deborch_shared.apt.host import read_host_apt
+from deborch_shared.apt.redaction import redacted
+from deborch_shared.apt.releases import release_url
 from deborch_shared.errors import DeborchError
 
 _WRONG_CLOCK_S = 300.0

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deb_mock.archives import apt_output
-from deb_mock.archives.host_apt import without_proxies
 from deb_mock.archives.repositories import add_repositories
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.engine_config import EngineConfig
@@ -23,6 +22,7 @@ from deb_mock.installed import QUERY, ExactVersion, InstalledPackage, installed_
 from deb_mock.layers.store import Answers, LayerContents, LayerStore, removed_meanwhile
 from deb_mock.model import Base, ExactSet, ExtraRepository
 from deb_mock.stages.steps import Steps
+from deborch_shared.apt.host import without_proxies
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 

@@ -6,15 +6,15 @@ import re
 
 from deb_mock.archives import apt_output
 from deb_mock.archives.archive import archive_sources
-from deb_mock.archives.host_apt import read_host_apt
 from deb_mock.archives.repositories import WORKSPACE, put_file
 from deb_mock.buildroots.buildroot import Buildroots, check_name
 from deb_mock.engine_config import EngineConfig
-from deb_mock.failures import FailureClass, failure
+from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.model import Base, FetchRequest, FetchResult, LogSink
 from deb_mock.results.directory import ResultDirectory
 from deb_mock.stages.steps import Steps
 from deborch_shared import versions
+from deborch_shared.apt.host import read_host_apt
 from deborch_shared.errors import ErrorCode
 from deborch_shared.sandbox.box import Sandbox, open_sandbox
 from deborch_shared.sources import MAX_DSC_BYTES, parse_dsc
@@ -63,7 +63,8 @@ class SourceFetcher:
             return await asyncio.to_thread(take_source, sandbox.workspace_fd, results)
 
     async def _read_index(self, sandbox: Sandbox, base: Base, steps: Steps) -> None:
-        host = await read_host_apt()
+        with failures_are(FailureClass.CHROOT):
+            host = await read_host_apt()
         lines = (
             f"deb-src [signed-by={self._config.keyring}] {source.uri} {source.suite} {' '.join(source.components)}\n"
             for source in archive_sources(host, self._config, base.suite, base.components)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host.disk_space import DiskSpace
 from deb_mock.model import LogSink, SampleSink, Stage, StageSink, StageTime
-from deb_mock.redaction import redacted
 from deb_mock.stages import log_sections
 from deb_mock.stages.limits import over_limit
 from deb_mock.stages.log_sections import Section
 from deb_mock.stages.watch import Watch
+from deborch_shared.apt.redaction import redacted
 from deborch_shared.errors import ErrorCode
 from deborch_shared.process import ProcessResult
 from deborch_shared.sandbox.box import Sandbox

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from deb_mock.failures import FailureClass, failure
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -185,9 +184,8 @@ async def _dump() -> str:
     try:
         return (await process.run(list(_DUMP), timeout_s=_DUMPING_TAKES_AT_MOST_S)).output.decode("utf-8", "replace")
     except DeborchError as error:
-        raise failure(
-            FailureClass.CHROOT,
+        raise DeborchError(
             ErrorCode.INVALID_SETTING,
             "apt-config does not work here, so this is no Debian machine",
-            hint="run the builder on Debian 12 or later",
+            hint="run this on Debian 12 or later",
         ) from error

@@ -4,12 +4,25 @@ The order matters: apt says more than one of these about the same archive, and t
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What kind of fault, for who has more to say about it."""
+
+    DISK_FULL = "disk-full"
+    EXPIRED = "expired"
+    HALF_UPDATED = "half-updated"
+    SIGNATURE = "signature"
+    NOT_THERE = "not-there"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFault:
-    """A kind of fault."""
+    """A kind of fault, what it is, and what to do."""
 
+    kind: FaultKind
     what: str
     hint: str
     signs: tuple[str, ...]
@@ -18,22 +31,26 @@ class ArchiveFault:
 
 FAULTS: tuple[ArchiveFault, ...] = (
     ArchiveFault(
+        FaultKind.DISK_FULL,
         "the disk is full",
         "free space in the cache and state directories (deb-mock clean, deb-mock scrub)",
         ("No space left on device", "You don't have enough free space"),
     ),
     ArchiveFault(
+        FaultKind.EXPIRED,
         "the archive's Release file has expired, or is of the future",
         "check the clock of this machine, and whether the mirror is still updated; for an archive kept as it once was,"
         ' Acquire::Check-Valid-Until "false" in the host\'s apt configuration is carried into bases',
         ("is expired", "is not valid yet", "Release file is not valid"),
     ),
     ArchiveFault(
+        FaultKind.HALF_UPDATED,
         "the archive is half updated: its index and its files do not belong together",
         "it is being updated, or a proxy keeps old files; try again in some minutes, or take another mirror",
         ("Hash Sum mismatch", "File has unexpected size", "Mirror sync in progress", "Hashes of expected file"),
     ),
     ArchiveFault(
+        FaultKind.SIGNATURE,
         "the archive is not signed by a key that is trusted for it",
         "give its key in Signed-By of the .sources file, or the right keyring for the suite; is its package too old?",
         (
@@ -49,6 +66,7 @@ FAULTS: tuple[ArchiveFault, ...] = (
         ),
     ),
     ArchiveFault(
+        FaultKind.NOT_THERE,
         "the archive has no such suite, component or file",
         "check the address and the name of the suite (--suite, --mirror, URIs and Suites of a .sources file)",
         (
@@ -60,6 +78,7 @@ FAULTS: tuple[ArchiveFault, ...] = (
         ),
     ),
     ArchiveFault(
+        FaultKind.UNREACHABLE,
         "the archive cannot be reached",
         "check the network, the proxy variables and the address",
         (
@@ -76,9 +95,6 @@ FAULTS: tuple[ArchiveFault, ...] = (
         ),
     ),
 )
-
-
-NO_SUCH_SUITE = next(fault for fault in FAULTS if "does not have a Release file" in fault.signs)
 
 
 def fault_in(output: str) -> ArchiveFault | None:
