@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from deb_mock import locks
 from deb_mock.archives.archive import archive_sources
 from deb_mock.archives.release import Checked, current_state, listed_state
 from deb_mock.bases.bootstrap import Bootstrapper, needs_bootstrap
@@ -37,6 +36,7 @@ from deb_mock.failures import FailureClass, failure, failures_are
 from deb_mock.host import foreign
 from deb_mock.host.tree_sizes import tree_contents, tree_size_bytes
 from deb_mock.model import MAIN_ONLY, Base, LogSink
+from deborch_shared import locks
 from deborch_shared.apt.host import HostApt
 from deborch_shared.apt.redaction import redacted
 from deborch_shared.apt.releases import release_url

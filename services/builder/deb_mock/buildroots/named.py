@@ -15,13 +15,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from deb_mock import locks
 from deb_mock.archives.repositories import WORKSPACE
 from deb_mock.buildroots.buildroot import Buildroots, check_name, ids_tag
 from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BUILD_UID, Base, LogSink, NamedBuildroot
-from deborch_shared import process
+from deborch_shared import locks, process
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox import record
 from deborch_shared.sandbox.spec import SandboxSpec

@@ -12,13 +12,13 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deb_mock import locks
 from deb_mock.bases.store import BaseStore
 from deb_mock.engine_config import EngineConfig
 from deb_mock.host.tree_sizes import tree_size_bytes
 from deb_mock.layers.debs import DebCache
 from deb_mock.layers.store import LayerStore
 from deb_mock.model import Base, CacheKind, LogSink
+from deborch_shared import locks
 from deborch_shared.sandbox.record import remove_trees
 
 _STAMP = ".garbage-collected"

@@ -19,9 +19,9 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from deb_mock import locks
 from deb_mock.failures import FailureClass, failure
 from deb_mock.host.tree_sizes import tree_contents, tree_size_bytes
+from deborch_shared import locks
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.sandbox.record import boot_id, remove_trees
 

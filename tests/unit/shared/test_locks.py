@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from deb_mock import locks
+from deborch_shared import locks
 
 
 def test_many_may_hold_a_lock_together_and_then_nobody_alone(tmp_path):
