@@ -70,7 +70,8 @@ class RegistryFacts(Facts):
 
     repository: str
     manifest_digest: str
-    pushed_bytes: int
+    image_bytes: int
+    """Of all layers, as they are kept there."""
 
 
 class TestFacts(Facts):
