@@ -57,6 +57,13 @@ class OciFacts(Facts):
     """Digest and compressed bytes."""
 
 
+class IndexFacts(Facts):
+    """Of `output.index`: a layout `VARIANT/` for each variant with several architectures."""
+
+    digests: dict[str, str]
+    """Variant: digest of its index."""
+
+
 class FileFacts(Facts):
     """Of the outputs that are one file: `output.raw`, `output.qcow2`, `output.tar`, `output.iso`."""
 

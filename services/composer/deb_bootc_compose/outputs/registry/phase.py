@@ -1,15 +1,17 @@
 """The phases `output.registry` (push by digest) and `promote.tags` (move the tags)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failure
+from deb_bootc_compose.outputs.oci.index_phase import images_by_variant, version_of
 from deb_bootc_compose.outputs.oci.phase import image_name
 from deb_bootc_compose.outputs.oci.signing import signature_name
 from deb_bootc_compose.outputs.registry.skopeo import Repository, Skopeo, version_tag
-from deb_bootc_compose.phases.api import PhaseResult, PhaseWork
+from deb_bootc_compose.phases.api import PhaseResult, PhaseWork, Scope, Target
 from deb_bootc_compose.phases.bare import BarePhase
-from deb_bootc_compose.phases.facts import OciFacts, OstreeFacts, RegistryFacts
+from deb_bootc_compose.phases.facts import IndexFacts, OciFacts, OstreeFacts, RegistryFacts
 from deb_bootc_compose.phases.request import ComposeRequest
 from deb_bootc_compose.treefile.outputs import OutputKind
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
@@ -89,27 +91,45 @@ class MoveTags(BarePhase):
     """Tags of the treefile, and the version, name what was pushed; the version first, `latest` and its like last."""
 
     name = "promote.tags"
-    needs = ("ostree", "output.registry")
-    after = ("lint", "test.*", "output.*", "metadata", "promote.refs")
+    scope = Scope.COMPOSE
+    needs = ("output.registry",)
+    after = ("lint", "test", "output", "metadata", "promote.refs")
     cacheable = False
 
-    def wanted(self, request: ComposeRequest, treefile: ResolvedTreefile | None) -> bool:
-        return request.promote and _wanted(request, treefile)
+    def wanted(self, request: ComposeRequest, treefile: ResolvedTreefile | None) -> bool:  # noqa: ARG002
+        return request.promote
 
-    async def inputs(self, work: PhaseWork) -> JsonObject:
-        return {"tags": list(work.treefile.oci.tags)}
+    async def inputs(self, work: PhaseWork) -> JsonObject:  # noqa: ARG002
+        return {}
 
     async def run(self, work: PhaseWork) -> JsonObject:
-        version = OstreeFacts.model_validate(work.results["ostree"].facts).version
-        pushed = RegistryFacts.model_validate(work.results["output.registry"].facts)
-        return {"tags": await move_tags(work, pushed, (version_tag(version), *work.treefile.oci.tags))}
+        moved: dict[str, list[str]] = {}
+        for variant, images in images_by_variant(work).items():
+            target = images[0][0]
+            treefile = work.treefiles[target]
+            if ("output.registry", target) in work.all_results:
+                tags = (version_tag(version_of(work, target)), *treefile.oci.tags)
+                moved[variant] = await move_tags(work, treefile, await _pushed_digest(work, variant, target), tags)
+        return {"tags": moved}
 
 
-async def move_tags(work: PhaseWork, pushed: RegistryFacts, tags: tuple[str, ...]) -> list[str]:
-    """Let `tags` name what was pushed, one after the other."""
-    repository = repository_of(work.treefile)
+async def _pushed_digest(work: PhaseWork, variant: str, target: Target) -> str:
+    """Of what the tags will name: the image, or the index over the images of several architectures, pushed now."""
+    index = work.all_results.get(("output.index", None))
+    digest = IndexFacts.model_validate(index.facts).digests.get(variant) if index is not None else None
+    if index is None or digest is None:
+        return RegistryFacts.model_validate(work.all_results["output.registry", target].facts).manifest_digest
+    repository = repository_of(work.treefiles[target])
+    skopeo = Skopeo(work.tools, repository, FailureClass.PROMOTION, work.progress)
+    await skopeo.push(index.directory / variant, version_of(work, target), repository.by_digest(digest))
+    return digest
+
+
+async def move_tags(work: PhaseWork, treefile: ResolvedTreefile, digest: str, tags: Sequence[str]) -> list[str]:
+    """Let `tags` name what is in the registry as `digest`, one after the other."""
+    repository = repository_of(treefile)
     skopeo = Skopeo(work.tools, repository, FailureClass.PROMOTION, work.progress)
     for tag in tags:
         work.progress.step(f"tagging {repository.name}:{tag}")
-        await skopeo.tag(pushed.manifest_digest, tag)
+        await skopeo.tag(digest, tag)
     return list(tags)

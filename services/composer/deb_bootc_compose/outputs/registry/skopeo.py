@@ -69,7 +69,8 @@ class Skopeo:
     async def push(self, layout: Path, name: str, target: str) -> None:
         """Image `name` of `layout` to `target`; blobs that are there already are not sent."""
         await self._run(
-            ["copy", "--preserve-digests", *self._reach("dest"), f"oci:{layout}:{name}", target], bound=(Bound(layout),)
+            ["copy", "--all", "--preserve-digests", *self._reach("dest"), f"oci:{layout}:{name}", target],
+            bound=(Bound(layout),),
         )
 
     async def tag(self, digest: str, tag: str) -> None:
