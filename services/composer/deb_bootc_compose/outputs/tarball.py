@@ -51,5 +51,5 @@ class Tarball(BarePhase):
 
 
 def _write(tree: CommitTree, path: Path) -> FileFacts:
-    layer.write_layer(tree, tree.entries, path, compression="zstd", level=_LEVEL)
+    layer.write_layer(tree, tree.files, path, compression="zstd", level=_LEVEL)
     return FileFacts(path=path.name, sha256=digest_of_file(path), size_bytes=path.stat().st_size)

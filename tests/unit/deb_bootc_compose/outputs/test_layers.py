@@ -10,17 +10,14 @@ from pathlib import Path
 import pytest
 from tests.unit.deb_bootc_compose.outputs.trees import WrittenTree, tree_of
 
-from deb_bootc_compose.outputs.commit_tree import parse_listing
 from deb_bootc_compose.outputs.oci.cache import LayerCache
 from deb_bootc_compose.outputs.oci.image import Layout
 from deb_bootc_compose.outputs.oci.layer import write_layer
 from deb_bootc_compose.outputs.oci.owners import DPKG_DATABASE, INITRAMFS, KERNEL, STATE, components
 from deb_bootc_compose.outputs.oci.plan import plan
-from deb_bootc_compose.outputs.oci.tree import Kind
 from deb_bootc_compose.outputs.oci.writing import write_layers
 from deb_bootc_compose.phases.progress import Silent
 from deb_bootc_compose.treefile.outputs import OciSettings
-from deborch_shared.errors import DeborchError, ErrorCode
 
 
 def many_packages(directory: Path, **changed: bytes) -> WrittenTree:
@@ -51,11 +48,11 @@ def test_files_belong_to_the_package_that_dpkg_names_wherever_usr_merge_and_ostr
 
     found = {entry.path: name for name, component in components(tree).items() for entry in component.entries}
 
-    assert found["usr/bin/bash"] == found["usr/etc/bash.bashrc"] == "bash"
-    assert found["usr/lib/modules/6.1/initramfs.img"] == INITRAMFS
-    assert found["usr/lib/modules/6.1/kernel/ext4.ko"] == found["boot/x"] == KERNEL
-    assert found["usr/etc/machine-id"] == STATE
-    assert found["usr/lib/sysimage/dpkg/status"] == DPKG_DATABASE
+    assert found["/usr/bin/bash"] == found["/usr/etc/bash.bashrc"] == "bash"
+    assert found["/usr/lib/modules/6.1/initramfs.img"] == INITRAMFS
+    assert found["/usr/lib/modules/6.1/kernel/ext4.ko"] == found["/boot/x"] == KERNEL
+    assert found["/usr/etc/machine-id"] == STATE
+    assert found["/usr/lib/sysimage/dpkg/status"] == DPKG_DATABASE
 
 
 @pytest.mark.parametrize("max_layers", [4, 8, 32, 127])
@@ -124,7 +121,7 @@ def test_a_layer_is_a_tar_with_owners_modes_links_and_no_times(tmp_path: Path) -
     tree.add("usr/etc/shadow", b"root:*:", mode=0o640, uid=42)
     tree.link("usr/bin/sh", "dash")
 
-    written = write_layer(tree, tree.entries, tmp_path / "layer", compression="gzip", level=6)
+    written = write_layer(tree, tree.files, tmp_path / "layer", compression="gzip", level=6)
 
     content = (tmp_path / "layer").read_bytes()
     plain = gzip.decompress(content)
@@ -145,8 +142,8 @@ def test_a_layer_is_a_tar_with_owners_modes_links_and_no_times(tmp_path: Path) -
 def test_zstd_layers_unpack_to_what_gzip_layers_do(tmp_path: Path) -> None:
     tree = many_packages(tmp_path / "tree")
 
-    zstd = write_layer(tree, tree.entries, tmp_path / "zstd", compression="zstd", level=3)
-    packed = write_layer(tree, tree.entries, tmp_path / "gzip", compression="gzip", level=1)
+    zstd = write_layer(tree, tree.files, tmp_path / "zstd", compression="zstd", level=3)
+    packed = write_layer(tree, tree.files, tmp_path / "gzip", compression="gzip", level=1)
 
     assert zstd.diff_digest == packed.diff_digest
     unpacked = subprocess.run(["zstd", "-dc", str(tmp_path / "zstd")], check=True, capture_output=True).stdout
@@ -156,28 +153,7 @@ def test_zstd_layers_unpack_to_what_gzip_layers_do(tmp_path: Path) -> None:
 def test_a_file_that_is_shorter_than_the_commit_says_is_an_error_and_not_a_broken_layer(tmp_path: Path) -> None:
     tree = WrittenTree(tmp_path / "tree")
     tree.add("usr/bin/tool", b"whole")
-    tree.content(tree.entries[-1]).write_bytes(b"ha")
+    tree.content(tree.files[-1]).write_bytes(b"ha")
 
     with pytest.raises(OSError, match="shorter"):
-        write_layer(tree, tree.entries, tmp_path / "layer", compression="gzip", level=6)
-
-
-def test_the_listing_of_ostree_is_read(tmp_path: Path) -> None:
-    digest = "a" * 64
-    lines = [
-        f"d00755 0 0      0 {digest} {digest} /",
-        f"-04755 0 42  12345 {digest} /usr/bin/pass wd",
-        f"l00777 0 0      0 {digest} /usr/bin/sh -> dash",
-    ]
-
-    root, file, link = parse_listing(lines)
-
-    assert (root.path, root.kind) == ("", Kind.DIRECTORY)
-    assert (file.path, file.mode, file.gid, file.size_bytes) == ("usr/bin/pass wd", 0o4755, 42, 12345)
-    assert (link.path, link.target) == ("usr/bin/sh", "dash")
-
-
-def test_a_name_with_a_line_break_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DeborchError, match="line break") as refused:
-        list(parse_listing(["broken"]))
-    assert refused.value.code is ErrorCode.INVALID_INPUT
+        write_layer(tree, tree.files, tmp_path / "layer", compression="gzip", level=6)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import orjson
 
+from deb_bootc_compose.commits.listing import CommittedFile
 from deb_bootc_compose.digests import digest_of
 from deb_bootc_compose.outputs.oci.layer import COMPRESSOR, FORMAT, Compression, Written, write_layer
-from deb_bootc_compose.outputs.oci.tree import Entry, Tree
+from deb_bootc_compose.outputs.oci.tree import Tree
 
 
 class LayerCache:
@@ -21,7 +22,7 @@ class LayerCache:
         self._directory = directory
         self._blobs = directory / "blobs"
 
-    def written(self, tree: Tree, entries: Sequence[Entry], *, compression: Compression, level: int) -> Written:
+    def written(self, tree: Tree, entries: Sequence[CommittedFile], *, compression: Compression, level: int) -> Written:
         """The layer of `entries`, from the cache or written now. Blocks: call it in a thread."""
         key = self._directory / f"{_key(entries, compression, level)}.json"
         known = self._known(key)
@@ -56,7 +57,7 @@ class LayerCache:
         return layer
 
 
-def _key(entries: Sequence[Entry], compression: Compression, level: int) -> str:
+def _key(entries: Sequence[CommittedFile], compression: Compression, level: int) -> str:
     return digest_of(
         {
             "format": FORMAT,

@@ -16,8 +16,9 @@ from typing import Literal, Protocol
 
 from zlib_ng import zlib_ng
 
+from deb_bootc_compose.commits.listing import CommittedFile, FileKind
 from deb_bootc_compose.digests import digest_of_file
-from deb_bootc_compose.outputs.oci.tree import Entry, Kind, Tree, image_path
+from deb_bootc_compose.outputs.oci.tree import Tree, image_path
 
 FORMAT = 1
 """Changes when the same tree would give other bytes."""
@@ -81,7 +82,9 @@ class _Gzip:
         self._sink.write(self._deflate.flush())
 
 
-def write_layer(tree: Tree, entries: Iterable[Entry], path: Path, *, compression: Compression, level: int) -> Written:
+def write_layer(
+    tree: Tree, entries: Iterable[CommittedFile], path: Path, *, compression: Compression, level: int
+) -> Written:
     """Write `entries` to `path`, which is not there yet, and say what it is. Blocks: call it in a thread.
 
     Raises:
@@ -114,7 +117,7 @@ def _compressing(path: Path, compression: Compression, level: int) -> Iterator[S
                     raise OSError(f"zstd failed with exit code {zstd.returncode}")
 
 
-def _write_tar(tree: Tree, entries: Iterable[Entry], sink: Sink) -> None:
+def _write_tar(tree: Tree, entries: Iterable[CommittedFile], sink: Sink) -> None:
     first: dict[str, str] = {}
     for name, entry in sorted((image_path(entry.path), entry) for entry in entries):
         if name:
@@ -122,13 +125,13 @@ def _write_tar(tree: Tree, entries: Iterable[Entry], sink: Sink) -> None:
     sink.write(bytes(2 * _BLOCK))
 
 
-def _write_entry(tree: Tree, name: str, entry: Entry, first: dict[str, str], sink: Sink) -> None:
+def _write_entry(tree: Tree, name: str, entry: CommittedFile, first: dict[str, str], sink: Sink) -> None:
     info = tarfile.TarInfo(name)
     info.mode, info.uid, info.gid = entry.mode, entry.uid, entry.gid
-    if entry.kind is Kind.DIRECTORY:
+    if entry.kind is FileKind.DIRECTORY:
         info.type = tarfile.DIRTYPE
-    elif entry.kind is Kind.SYMLINK:
-        info.type, info.linkname = tarfile.SYMTYPE, entry.target
+    elif entry.kind is FileKind.LINK:
+        info.type, info.linkname = tarfile.SYMTYPE, entry.target or ""
     elif entry.size_bytes >= _LINKED_FROM_BYTES and entry.checksum in first:
         info.type, info.linkname = tarfile.LNKTYPE, first[entry.checksum]
     else:
@@ -138,7 +141,7 @@ def _write_entry(tree: Tree, name: str, entry: Entry, first: dict[str, str], sin
     sink.write(_header(info))
 
 
-def _write_file(path: Path, info: tarfile.TarInfo, entry: Entry, sink: Sink) -> None:
+def _write_file(path: Path, info: tarfile.TarInfo, entry: CommittedFile, sink: Sink) -> None:
     info.size = entry.size_bytes
     info.pax_headers = _capability(path)
     sink.write(_header(info))

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from deb_bootc_compose.outputs.oci.tree import Entry, Kind, Tree
+from deb_bootc_compose.commits.listing import CommittedFile, FileKind
+from deb_bootc_compose.outputs.oci.tree import Tree
 
-DATABASE = "usr/lib/sysimage/dpkg"
+DATABASE = "/usr/lib/sysimage/dpkg"
 """Where the dpkg database is in a commit."""
 _ALIASED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib32": "usr/lib32", "lib64": "usr/lib64"}
 _MOVED = {"etc": "usr/etc"}
@@ -24,7 +25,7 @@ class Component:
     """A package, or one of `SPECIAL`: what goes into one layer as a whole."""
 
     name: str
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[CommittedFile] = field(default_factory=list)
     size_bytes: int = 0
 
 
@@ -32,8 +33,8 @@ def components(tree: Tree) -> dict[str, Component]:
     """Every file and link of `tree` under the component that owns it; directories belong to none."""
     owner = _owners(tree)
     found: dict[str, Component] = {}
-    for entry in tree.entries:
-        if entry.kind is Kind.DIRECTORY:
+    for entry in tree.files:
+        if entry.kind is FileKind.DIRECTORY:
             continue
         name = _component(entry.path, owner)
         component = found.setdefault(name, Component(name))
@@ -45,7 +46,7 @@ def components(tree: Tree) -> dict[str, Component]:
 def _component(path: str, owner: Mapping[str, str]) -> str:
     if path.startswith(f"{DATABASE}/"):
         return DPKG_DATABASE
-    if path.startswith("usr/lib/modules/"):
+    if path.startswith("/usr/lib/modules/"):
         return INITRAMFS if path.endswith("/initramfs.img") else KERNEL
     name = owner.get(path, STATE)
     return KERNEL if name.startswith("linux-image-") else name
@@ -55,8 +56,8 @@ def _owners(tree: Tree) -> dict[str, str]:
     """Path in the commit: name of the package, without architecture. The first in the order of names wins."""
     lists = [
         entry
-        for entry in tree.entries
-        if entry.path.startswith(f"{DATABASE}/info/") and entry.path.endswith(".list") and entry.kind is Kind.FILE
+        for entry in tree.files
+        if entry.path.startswith(f"{DATABASE}/info/") and entry.path.endswith(".list") and entry.kind is FileKind.FILE
     ]
     found: dict[str, str] = {}
     for entry in sorted(lists, key=lambda entry: entry.path):
@@ -72,4 +73,4 @@ def _committed(paths: Iterable[str]) -> Iterable[str]:
     for path in paths:
         first, slash, rest = path.strip("/").partition("/")
         if slash:
-            yield f"{(_ALIASED | _MOVED).get(first, first)}/{rest}"
+            yield f"/{(_ALIASED | _MOVED).get(first, first)}/{rest}"

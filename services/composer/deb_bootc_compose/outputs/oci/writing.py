@@ -5,13 +5,14 @@ import errno
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from deb_bootc_compose.commits.listing import CommittedFile, FileKind
 from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.outputs.oci.cache import LayerCache
 from deb_bootc_compose.outputs.oci.image import Descriptor, ImageLayer, Layout, add_image
 from deb_bootc_compose.outputs.oci.layer import Written
 from deb_bootc_compose.outputs.oci.owners import STATE, Component, components
 from deb_bootc_compose.outputs.oci.plan import PlannedLayer, plan
-from deb_bootc_compose.outputs.oci.tree import Entry, Kind, Tree
+from deb_bootc_compose.outputs.oci.tree import Tree
 from deb_bootc_compose.phases.progress import Progress
 from deb_bootc_compose.treefile.outputs import OciSettings
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -23,7 +24,7 @@ async def write_layers(
     """Plan the layers of `tree`, write those that the cache lacks, and link all of them into `layout`."""
     owned = await asyncio.to_thread(components, tree)
     planned = plan(owned, settings.max_layers)
-    directories = {entry.path: entry for entry in tree.entries if entry.kind is Kind.DIRECTORY}
+    directories = {entry.path: entry for entry in tree.files if entry.kind is FileKind.DIRECTORY}
     layers: list[ImageLayer] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="layer") as pool:
         loop = asyncio.get_running_loop()
@@ -49,12 +50,14 @@ async def write_layers(
     return layers
 
 
-def _entries(layer: PlannedLayer, owned: Mapping[str, Component], directories: Mapping[str, Entry]) -> Sequence[Entry]:
+def _entries(
+    layer: PlannedLayer, owned: Mapping[str, Component], directories: Mapping[str, CommittedFile]
+) -> Sequence[CommittedFile]:
     """What is in the components, and the directories above it; every other directory is in the layer of STATE."""
     files = [entry for name in layer.components for entry in owned[name].entries]
     if STATE in layer.components:
         return [*directories.values(), *files]
-    above: dict[str, Entry] = {}
+    above: dict[str, CommittedFile] = {}
     for entry in files:
         parent = entry.path.rpartition("/")[0]
         while parent and parent not in above:
