@@ -51,6 +51,13 @@ def shared_if_free(path: Path) -> Iterator[bool]:
     yield False
 
 
+@contextmanager
+def shared_at_once(path: Path) -> Iterator[bool]:
+    """Hold `path` together with others if nobody has it alone right now; tells whether. Waits for nothing."""
+    with _if_free(path, fcntl.LOCK_SH) as free:
+        yield free
+
+
 def is_held(path: Path) -> bool:
     """Whether somebody holds `path`. To find out it is held for an instant, which `shared_if_free` sits out."""
     if not path.exists():

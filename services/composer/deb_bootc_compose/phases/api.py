@@ -99,12 +99,17 @@ class Phase(Protocol):
     """False: run in each compose, such as promotion."""
     exclusive: bool
     """True: does so much by itself that no other phase runs beside it."""
+    version: int
+    """Raised when the phase makes something else of the same inputs: its records are not used any more."""
 
     def wanted(self, request: ComposeRequest, treefile: ResolvedTreefile | None) -> bool:
         """Whether this compose has it for this treefile (None: scope COMPOSE)."""
 
     def failable(self, treefile: ResolvedTreefile | None) -> bool:
         """Whether the compose may go on, as `FINISHED_INCOMPLETE`, without it."""
+
+    def deliverables(self, result: PhaseResult) -> Mapping[str, Path]:
+        """Files for the compose's own tree: place below `compose/VARIANT/ARCH/` (COMPOSE: `compose/`), and file."""
 
     async def inputs(self, work: PhaseWork) -> JsonObject:
         """Everything that decides the outcome beside the facts of the phases in `needs`. May fetch; writes nothing."""

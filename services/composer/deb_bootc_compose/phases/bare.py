@@ -1,7 +1,11 @@
 """What most phases answer, to inherit where nothing else is meant."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.phases.api import PhaseResult, PhaseWork, Scope
+from deb_bootc_compose.phases.deliverables import file_of_output
 from deb_bootc_compose.phases.request import ComposeRequest
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 
@@ -15,6 +19,7 @@ class BarePhase:
     after: tuple[str, ...] = ()
     cacheable: bool = True
     exclusive: bool = False
+    version: int = 1
 
     def wanted(self, request: ComposeRequest, treefile: ResolvedTreefile | None) -> bool:  # noqa: ARG002
         return True
@@ -24,6 +29,10 @@ class BarePhase:
 
     async def holds(self, work: PhaseWork, result: PhaseResult) -> bool:  # noqa: ARG002
         return True
+
+    def deliverables(self, result: PhaseResult) -> Mapping[str, Path]:
+        """The one file of an output, if it is one."""
+        return file_of_output(result)
 
     async def inputs(self, work: PhaseWork) -> JsonObject:
         raise NotImplementedError

@@ -63,6 +63,8 @@ class ComposeRequest(BaseModel):
     just_phases: tuple[str, ...] = ()
     force: bool = False
     """Run phases whose record is there already."""
+    fail_fast: bool = False
+    """End everything when one phase fails that the compose cannot do without."""
     workers: int = Field(default=2, ge=1, le=64)
     sign: bool = True
     promote: bool = True
@@ -71,3 +73,7 @@ class ComposeRequest(BaseModel):
     """Commit that the ref has to be at; none: whatever it is at when the compose begins."""
     version: str | None = None
     """None: from `automatic-version-prefix`, or the date."""
+    source_date_epoch: int | None = Field(default=None, ge=0)
+    """For what needs a time; none: when the compose began."""
+    reference: str | None = None
+    """What whoever asks calls this compose, to find it again after a crash."""
