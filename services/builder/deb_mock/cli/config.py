@@ -12,10 +12,10 @@ from rich.table import Column, Table
 from deb_mock.cli.configured import ConfiguredCommand, current
 from deb_mock.cli.finish import report_error
 from deb_mock.cli.options import AsJson
-from deb_mock.configuration.problems import dotted
 from deb_mock.configuration.resolve import Configuration, Places, check_file
 from deb_mock.configuration.schema import json_schema
 from deb_mock.failures import exit_code
+from deborch_shared.documents.positions import dotted
 from deborch_shared.errors import DeborchError
 
 app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)

@@ -1,41 +1,21 @@
 """Values with their origins, and how one layer goes over another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KeyPath = tuple[str | int, ...]
+from deborch_shared.documents.positions import Document, KeyPath, Origin
+
 APPEND = "+"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value was written."""
-
-    place: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return self.place if self.line is None else f"{self.place}:{self.line}"
-
-
 @dataclass(slots=True)
-class Layer:
-    """Plain values (maps, lists, scalars) and the origin of each key in them."""
+class Layer(Document):
+    """A document that goes over others."""
 
-    values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[KeyPath, Origin] = field(default_factory=dict)
     directory: Path | None = None
     """What relative paths in it are relative to."""
-
-    def origin(self, path: KeyPath) -> Origin | None:
-        """Of `path`, or of the nearest thing that it is part of."""
-        while path:
-            if path in self.origins:
-                return self.origins[path]
-            path = path[:-1]
-        return None
 
     def put_over(self, lower: "Layer") -> "Layer":
         """Scalars and lists replace, maps merge, and a list whose key ends in `+` is added to the one below.

@@ -12,11 +12,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from deb_mock.configuration.documents import SUFFIXES, parse_yaml, refused
-from deb_mock.configuration.layers import Layer, Origin
+from deb_mock.configuration.layers import Layer
 from deb_mock.configuration.problems import explained
 from deb_mock.configuration.settings import Settings
 from deb_mock.configuration.templates import SHIPPED, Templates
 from deborch_shared.apt.host import host_codename
+from deborch_shared.documents.positions import Origin
 
 _VARIABLES = "DEB_MOCK_"
 _CONFIG_VARIABLE = "DEB_MOCK_CONFIG"
