@@ -9,6 +9,15 @@ def hyphened(name: str) -> str:
 
 
 class Part(BaseModel):
-    """Unknown keys are refused; `reading` says where and which key is nearest."""
+    """Unknown keys are refused; `checking` says where they are and which key is nearest.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=hyphened, populate_by_name=True)
+    The text below each field is its description in the JSON Schema and in the reference.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=hyphened,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )

@@ -42,12 +42,15 @@ class OstreeSettings(Part):
     repo: str | None = None
     """A directory; none: the one of the state directory."""
     mode: OstreeMode = OstreeMode.ARCHIVE
+    """Of that repository."""
     sign: str | None = None
     """Fingerprint of the OpenPGP key that signs commits and summary."""
     deltas: Deltas = Deltas()
+    """Static deltas from commits before."""
     keep: int = Field(default=10, ge=1)
     """Commits of the ref that `gc` leaves."""
     collection_id: str | None = None
+    """Of the published repository."""
 
 
 class OciSettings(Part):
@@ -58,12 +61,17 @@ class OciSettings(Part):
     tags: tuple[str, ...] = ("latest",)
     """Moved when the compose is promoted; the version is always a tag."""
     max_layers: int = Field(default=32, ge=4, le=127)
+    """The most that the tree is split into."""
     compression: Literal["gzip", "zstd"] = "gzip"
+    """Of the layers."""
     level: int = Field(default=6, ge=1, le=19)
+    """Of compression."""
     labels: dict[str, str] = {}
+    """Beside those of bootable containers."""
     sign: str | None = None
     """A cosign-compatible private key file."""
     cmd: tuple[str, ...] = ("/sbin/init",)
+    """What runs in a container of it."""
 
 
 class Registry(Part):
@@ -72,6 +80,7 @@ class Registry(Part):
     url: str | None = None
     """`host[:port]/path`; none: only the archive is made."""
     tls_verify: bool = True
+    """False: plain HTTP and unknown certificates are taken too."""
     credentials: str | None = None
     """An auth.json file as podman and skopeo read it."""
 
@@ -82,8 +91,11 @@ class DiskSettings(Part):
     size_mib: int | None = Field(default=None, ge=256)
     """None: what the tree needs, and `free_mib`."""
     free_mib: int = Field(default=512, ge=64)
+    """Beside what the tree needs."""
     filesystem: Literal["ext4"] = "ext4"
+    """Of the root."""
     esp_mib: int = Field(default=64, ge=33)
+    """Size of the EFI system partition."""
     bios: bool = True
     """Also bootable without UEFI, where the architecture has that."""
     root_password_empty: bool = False
