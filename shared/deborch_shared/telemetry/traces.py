@@ -5,28 +5,26 @@ A span costs about 24 microseconds, so nothing is traced until an exporter is co
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 _MAX_LINKS = 64
 _propagator = TraceContextTextMapPropagator()
 
 
-def configure_tracing(service: str, otlp_endpoint: str | None, *, exporter: SpanExporter | None = None) -> None:
+def configure_tracing(service: str, otlp_endpoint: str | None, *, exporter: "SpanExporter | None" = None) -> None:
     """Export spans to `otlp_endpoint`; with neither endpoint nor exporter, tracing stays off and costs nothing."""
-    if exporter is None:
-        if not otlp_endpoint:
-            return
-        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    if exporter is None and not otlp_endpoint:
+        return
+    from deborch_shared.telemetry import exporting  # noqa: PLC0415 - only who exports pays for what it imports
+
+    exporting.export(service, exporter or exporting.to_collector(otlp_endpoint or ""))
 
 
 def current_traceparent() -> str:

@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 
 import orjson
 import pytest
@@ -32,6 +34,11 @@ def test_without_an_exporter_nothing_is_traced():
     configure_tracing("trial", None)
     with batch_span("batch", PARENTS):
         assert current_traceparent() == ""
+
+
+def test_who_exports_nothing_does_not_pay_for_an_exporter_at_its_start():
+    program = "import deborch_shared.telemetry, sys; print(*(name for name in sys.modules if '.sdk' in name))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 def test_a_batch_is_one_span_linked_to_each_distinct_span_that_it_came_from(spans):
