@@ -1,7 +1,6 @@
 """A real registry on loopback: Debian's docker-registry, unpacked and not installed, so that no service is started."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,13 +36,13 @@ async def running_registry(program: Path, directory: Path, port: int) -> AsyncIt
         f"http: {{addr: '127.0.0.1:{port}'}}\n"
     )
     with (directory / "log").open("wb") as log:
-        server = subprocess.Popen([str(program), "serve", str(config)], stdout=log, stderr=log)
+        server = await asyncio.create_subprocess_exec(str(program), "serve", str(config), stdout=log, stderr=log)
     try:
         await _ready(f"http://127.0.0.1:{port}/v2/")
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        await server.wait()
 
 
 async def _ready(url: str) -> None:

@@ -1,0 +1,174 @@
+"""The root filesystem that is checked, wherever it is."""
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from deb_bootc_compose.commits.listing import FileKind
+from deb_bootc_compose.failures import FailureClass, failure
+from deb_bootc_compose.outputs.commit_tree import CommitTree
+from deb_bootc_compose.outputs.oci.tree import image_path
+from deborch_shared.errors import DeborchError, ErrorCode
+
+MAX_READ_BYTES = 4 << 20
+"""No file that a check reads is as large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One file, directory or link."""
+
+    kind: FileKind
+    size_bytes: int = 0
+    target: str = ""
+
+
+class Root(Protocol):
+    """A root filesystem as a container has it: /etc is /etc."""
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Everything but the root itself, by its path without a slash before it."""
+
+    def read(self, path: str) -> bytes:
+        """Content of a file; at most `MAX_READ_BYTES`."""
+
+
+def below(root: Root, directory: str) -> Iterator[tuple[str, Node]]:
+    """Everything below `directory`."""
+    prefix = f"{directory}/"
+    return ((path, node) for path, node in root.nodes.items() if path.startswith(prefix))
+
+
+class CommitRoot:
+    """A commit, seen as the image that is made of it."""
+
+    def __init__(self, tree: CommitTree) -> None:
+        self._tree = tree
+        self._files = {image_path(file.path): file for file in tree.files if file.path != "/"}
+        self.nodes: Mapping[str, Node] = {
+            path: Node(file.kind, file.size_bytes, file.target or "") for path, file in self._files.items()
+        }
+
+    def read(self, path: str) -> bytes:
+        with self._tree.content(self._files[path]).open("rb") as content:
+            return content.read(MAX_READ_BYTES)
+
+
+class DirectoryRoot:
+    """A directory of this machine. Links in it are never followed."""
+
+    def __init__(self, directory: Path) -> None:
+        if not directory.is_dir():
+            raise _unreadable(directory, "is no directory")
+        self._directory = directory
+        self.nodes: Mapping[str, Node] = dict(_walk(os.fsencode(directory), b""))
+
+    def read(self, path: str) -> bytes:
+        descriptor = os.open(self._directory / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as content:
+            return content.read(MAX_READ_BYTES)
+
+
+def _target(path: bytes) -> str:
+    return str(Path(os.fsdecode(path)).readlink())
+
+
+def _walk(directory: bytes, prefix: bytes) -> Iterator[tuple[str, Node]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            facts = entry.stat(follow_symlinks=False)
+            name = path.decode("utf-8", "surrogateescape")
+            if stat.S_ISDIR(facts.st_mode):
+                yield name, Node(FileKind.DIRECTORY)
+                yield from _walk(entry.path, path + b"/")
+            elif stat.S_ISLNK(facts.st_mode):
+                yield name, Node(FileKind.LINK, target=_target(entry.path))
+            else:
+                yield name, Node(FileKind.FILE, facts.st_size)
+
+
+class ImageRoot:
+    """An `.ociarchive` with one image, or the first of its index; its layers on top of each other."""
+
+    def __init__(self, archive: Path) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._contents: dict[str, bytes] = {}
+        try:
+            with tarfile.open(archive) as layout:
+                for layer in _layers(layout):
+                    self._apply(layout, layer)
+        except (tarfile.TarError, OSError, KeyError, ValueError) as error:
+            raise _unreadable(archive, f"is no OCI archive of an image: {error}") from error
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        return self._nodes
+
+    def read(self, path: str) -> bytes:
+        return self._contents[path]
+
+    def _apply(self, layout: tarfile.TarFile, digest: str) -> None:
+        blob = layout.extractfile(_blob(digest))
+        with tarfile.open(fileobj=blob, mode="r|*") as layer:
+            for member in layer:
+                path = member.name.strip("/")
+                if member.isdir():
+                    self._nodes[path] = Node(FileKind.DIRECTORY)
+                elif member.issym():
+                    self._nodes[path] = Node(FileKind.LINK, target=member.linkname)
+                else:
+                    self._nodes[path] = Node(FileKind.FILE, member.size)
+                    if _is_read(path) and (content := layer.extractfile(member)):
+                        self._contents[path] = content.read(MAX_READ_BYTES)
+
+
+def _is_read(path: str) -> bool:
+    """Whether a check may ask for the content: an archive cannot be searched again."""
+    return path in {"etc/passwd", "etc/group"} or path.startswith(
+        ("usr/lib/bootc/", "usr/lib/sysusers.d/", "usr/lib/ostree/", "etc/ostree/", "usr/share/doc/bootc/baseimage/")
+    )
+
+
+def _layers(layout: tarfile.TarFile) -> list[str]:
+    document = _json(layout, "index.json")
+    while "manifests" in document:
+        document = _json(layout, _blob(document["manifests"][0]["digest"]))
+    return [layer["digest"] for layer in document["layers"]]
+
+
+def _json(layout: tarfile.TarFile, name: str) -> dict[str, list[dict[str, str]]]:
+    content = layout.extractfile(name)
+    if content is None:
+        raise ValueError(f"{name} is no file")
+    value: dict[str, list[dict[str, str]]] = orjson.loads(content.read(MAX_READ_BYTES))
+    return value
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def open_root(path: Path) -> Root:
+    """The root in `path`: a directory or an OCI archive.
+
+    Raises:
+        DeborchError: INVALID_INPUT if it is neither.
+    """
+    return ImageRoot(path) if path.is_file() else DirectoryRoot(path)
+
+
+def _unreadable(path: Path, why: str) -> DeborchError:
+    return failure(
+        FailureClass.LINT,
+        ErrorCode.INVALID_INPUT,
+        f"{path} {why}",
+        hint="give the root directory of a tree, or an .ociarchive",
+    )
