@@ -1,8 +1,8 @@
 """The build proper: a clean buildroot on the dependency layers, unpack, dpkg-buildpackage, collect."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from debian.deb822 import Deb822
@@ -60,122 +60,142 @@ class PackageBuilds:
         Raises:
             DeborchError: BUILD_FAILED of class compile or killed, INVALID_SOURCE, DISK_FULL, or CHROOT_FAILED.
         """
-        request = report.request
-        plan = BuildPlan(request, package.description)
-        report.build_path = surroundings.build_path(package, request.surroundings)
+        plan = BuildPlan(report.request, package.description)
+        report.build_path = surroundings.build_path(package, report.request.surroundings)
         async with AsyncExitStack() as stack:
             with steps.stage(Stage.BUILDROOT), failures_are(FailureClass.CHROOT):
-                plain = self._buildroots.spec(
-                    request.build_id,
-                    base,
-                    layers=layers,
-                    source=package.description.name,
-                    limits=request.limits,
-                )
-                spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
-                report.in_memory = spec.scratch_bytes is not None
-                sandbox = await stack.enter_async_context(open_sandbox(spec))
-                await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._owner(request))
-                variables = hooks.environment(surroundings.environment(request))
-                await _prepare(sandbox, steps, report, variables)
-                inside = await stack.enter_async_context(hooks.buildroot(sandbox, spec.workspace))
-            build = _Build(sandbox, steps, request.surroundings.uid, spec.workspace, variables)
+                opened = self._opened(base, layers, package, steps, report, hooks)
+                build = await stack.enter_async_context(opened)
+                inside = await stack.enter_async_context(hooks.buildroot(build.sandbox, build.workspace))
             with steps.stage(Stage.UNPACK):
                 await inside.before(Stage.UNPACK)
-                dsc = f"{spec.workspace}/{package.dsc.name}"
-                with _as_source_failure(package):
-                    await build.run(["dpkg-source", "--no-check", "-x", dsc, report.build_path], spec.workspace)
-                await self._check_originals(build, package, report.build_path, steps)
-                await build.change_version(plan, report.build_path)
+                await self._unpack(build, package, plan)
                 await inside.after(Stage.UNPACK)
             with steps.stage(Stage.BUILD):
                 await inside.before(Stage.BUILD)
-                command = hooks.build_command(surroundings.command(request))
-                if request.network:
-                    steps.say("the network is allowed for this build")
-                try:
-                    await build.run(command, report.build_path, program="dpkg-buildpackage", network=request.network)
-                except DeborchError:
-                    await self._remember_size(package.description.name, sandbox, spec, steps)
-                    raise
-                await self._remember_size(package.description.name, sandbox, spec, steps)
+                command = hooks.build_command(surroundings.command(report.request))
+                await self._run_build(build, package, command)
                 await inside.after(Stage.BUILD)
             with steps.stage(Stage.COLLECT):
-                may_link = self._buildroots.ids_are_mapped
-                artifacts = await asyncio.to_thread(
-                    collect,
-                    sandbox.workspace_fd,
-                    plan.changes_name,
-                    results,
-                    log_name=report.log_name,
-                    may_link=may_link,
-                )
-                report.artifacts = artifacts
-                _check_buildinfo(sandbox, report)
-                await build.tell_contents(artifacts)
+                artifacts = await self._collect(build, plan, results)
         return artifacts
 
-    async def _remember_size(self, source: str, sandbox: Sandbox, spec: SandboxSpec, steps: Steps) -> None:
+    @asynccontextmanager
+    async def _opened(
+        self,
+        base: Base,
+        layers: Sequence[Path],
+        package: SourcePackage,
+        steps: Steps,
+        report: BuildReport,
+        hooks: BuildHooks,
+    ) -> AsyncIterator["_Build"]:
+        """The buildroot with the source package in it."""
+        request = report.request
+        plain = self._buildroots.spec(
+            request.build_id, base, layers=layers, source=package.description.name, limits=request.limits
+        )
+        spec = hooks.spec(surroundings.applied(plain, report.build_path, request.surroundings))
+        report.in_memory = spec.scratch_bytes is not None
+        async with open_sandbox(spec) as sandbox:
+            await asyncio.to_thread(package.copy_into, sandbox.workspace_fd, self._owner(request))
+            variables = hooks.environment(surroundings.environment(request))
+            await _prepare(sandbox, steps, report, variables)
+            yield _Build(sandbox, spec, steps, report, variables)
+
+    async def _unpack(self, build: "_Build", package: SourcePackage, plan: BuildPlan) -> None:
+        dsc = f"{build.workspace}/{package.dsc.name}"
+        with _as_source_failure(package):
+            await build.run(["dpkg-source", "--no-check", "-x", dsc, build.report.build_path], build.workspace)
+        await self._check_originals(build, package)
+        await build.change_version(plan)
+
+    async def _run_build(self, build: "_Build", package: SourcePackage, command: list[str]) -> None:
+        network = build.report.request.network
+        if network:
+            build.steps.say("the network is allowed for this build")
+        try:
+            await build.run(command, build.report.build_path, program="dpkg-buildpackage", network=network)
+        except DeborchError:
+            await self._remember_size(package.description.name, build)
+            raise
+        await self._remember_size(package.description.name, build)
+
+    async def _collect(self, build: "_Build", plan: BuildPlan, results: ResultDirectory) -> list[Artifact]:
+        report = build.report
+        report.artifacts = artifacts = await asyncio.to_thread(
+            collect,
+            build.sandbox.workspace_fd,
+            plan.changes_name,
+            results,
+            log_name=report.log_name,
+            may_link=self._buildroots.ids_are_mapped,
+        )
+        _check_buildinfo(build.sandbox, report)
+        await build.tell_contents(artifacts)
+        return artifacts
+
+    async def _remember_size(self, source: str, build: "_Build") -> None:
         """Next time its files go where there is room. In a thread, and not for a cancel: there may be many."""
-        size_bytes = await asyncio.to_thread(used_bytes, sandbox, spec)
-        steps.took_space(size_bytes)
+        size_bytes = await asyncio.to_thread(used_bytes, build.sandbox, build.spec)
+        build.steps.took_space(size_bytes)
         self._buildroots.scratch.remember(source, size_bytes)
 
     def _owner(self, request: BuildRequest) -> int:
         """Who has the files of the source package: the build itself if it writes them anew, root inside otherwise."""
         return self._buildroots.file_owner + (request.surroundings.uid if request.mode in MODES_WITH_SOURCE else 0)
 
-    async def _check_originals(
-        self, build: "_Build", package: SourcePackage, source_directory: str, steps: Steps
-    ) -> None:
+    async def _check_originals(self, build: "_Build", package: SourcePackage) -> None:
         """Before anything of the package runs. The key is read inside: it may be a link."""
         if self._orig_signature is not SignaturePolicy.OFF:
-            key = await build.read(f"{source_directory}/{signatures.UPSTREAM_KEY}")
-            await signatures.check_originals(package, key, self._orig_signature, steps.say)
+            key = await build.read(f"{build.report.build_path}/{signatures.UPSTREAM_KEY}")
+            await signatures.check_originals(package, key, self._orig_signature, build.steps.say)
 
 
 class _Build:
-    """Commands of the build's user in its buildroot."""
+    """A build in its buildroot, and the commands of its user."""
 
     def __init__(
-        self, sandbox: Sandbox, steps: Steps, uid: int, workspace: str, environment: Mapping[str, str]
+        self, sandbox: Sandbox, spec: SandboxSpec, steps: Steps, report: BuildReport, environment: Mapping[str, str]
     ) -> None:
-        self._sandbox = sandbox
-        self._steps = steps
-        self._uid = uid
+        self.sandbox = sandbox
+        self.spec = spec
+        self.steps = steps
+        self.report = report
+        self.workspace = spec.workspace
+        self._uid = report.request.surroundings.uid
         self._environment = environment
-        self._workspace = workspace
 
     async def run(self, argv: list[str], cwd: str, *, program: str = "", network: bool = False) -> None:
-        result = await self._steps.run(
-            self._sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, network=network, check=False
+        result = await self.steps.run(
+            self.sandbox, argv, uid=self._uid, cwd=cwd, env=self._environment, network=network, check=False
         )
         if result.returncode != 0:
-            raise explained(self._sandbox, program or argv[0], result)
+            raise explained(self.sandbox, program or argv[0], result)
 
     async def read(self, path: str) -> bytes | None:
         """A file, or None if there is none that can be read."""
-        found = await self._steps.run(self._sandbox, ["cat", "--", path], uid=self._uid, quiet=True, check=False)
+        found = await self.steps.run(self.sandbox, ["cat", "--", path], uid=self._uid, quiet=True, check=False)
         return found.output if found.returncode == 0 else None
 
-    async def change_version(self, plan: BuildPlan, source_directory: str) -> None:
+    async def change_version(self, plan: BuildPlan) -> None:
         """Put the entry of a binNMU or the like before the changelog."""
         if plan.changelog_entry is None:
             return
-        put_file(self._sandbox, _ENTRY, plan.changelog_entry.encode())
-        self._steps.say(f"the packages get the version {plan.version}")
-        await self.run(["sh", "-c", _ADD_ENTRY, "sh", f"{self._workspace}/{_ENTRY}"], source_directory)
+        put_file(self.sandbox, _ENTRY, plan.changelog_entry.encode())
+        self.steps.say(f"the packages get the version {plan.version}")
+        await self.run(["sh", "-c", _ADD_ENTRY, "sh", f"{self.workspace}/{_ENTRY}"], self.report.build_path)
 
     async def tell_contents(self, artifacts: Sequence[Artifact]) -> None:
         """What each package is and holds, into the log."""
-        self._steps.note((each.name, f"{each.size_bytes} bytes, SHA-256 {each.sha256}") for each in artifacts)
+        self.steps.note((each.name, f"{each.size_bytes} bytes, SHA-256 {each.sha256}") for each in artifacts)
         packages = [each.name for each in artifacts if each.kind in _PACKAGES]
         if packages:
             argv = ["sh", "-c", _LIST_CONTENTS, "sh", *packages]
-            result = await self._steps.run(
-                self._sandbox, argv, uid=self._uid, cwd=self._workspace, quiet=True, check=False
+            result = await self.steps.run(
+                self.sandbox, argv, uid=self._uid, cwd=self.workspace, quiet=True, check=False
             )
-            self._steps.log(result.output)
+            self.steps.log(result.output)
 
 
 async def _prepare(sandbox: Sandbox, steps: Steps, report: BuildReport, variables: Mapping[str, str]) -> None:
