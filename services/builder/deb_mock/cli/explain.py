@@ -1,9 +1,7 @@
 """`deb-mock explain`."""
 
 import json
-import os
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -12,26 +10,16 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from deb_mock.chains.ready_source import describe
-from deb_mock.cli.build import Mode
+from deb_mock.cli.build_options import DependencyOptions, EngineOptions, Mode, Source, TargetOptions
 from deb_mock.cli.finish import finish
-from deb_mock.cli.options import (
-    EPILOG,
-    AsJson,
-    CacheDir,
-    StateDir,
-    configured_request,
-    engine_config,
-    native_architecture,
-    read_repository,
-    required_codename,
-)
+from deb_mock.cli.option_groups import with_groups
+from deb_mock.cli.options import EPILOG, AsJson
 from deb_mock.dependencies.explanation import Available, Explanation, Unmet
 from deb_mock.engine import Engine
 from deb_mock.failures import EXIT_CODES, FailureClass
-from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR
 from deb_mock.host.privileges import require_root
 from deb_mock.model import BuildRequest
-from deb_mock.sources.arguments import understand
+from deb_mock.sources.arguments import SourceArgument, understand
 from deborch_shared.apt.unmet import Why
 
 app = typer.Typer()
@@ -44,54 +32,27 @@ _WORDS = {
 
 
 @app.command(epilog=EPILOG)
-def explain(  # noqa: PLR0917 - typer reads the parameters as options
-    source: Annotated[str, typer.Argument(help="A .dsc, a directory with debian/, or NAME[=VERSION] of the suite.")],
-    suite: Annotated[str, typer.Option(help="Debian suite; the host's own if not given.")] = "",
-    arch: Annotated[str, typer.Option(help="Architecture that builds; the host's own if not given.")] = "",
-    host: Annotated[str, typer.Option(help="Cross build: the architecture that the packages are for.")] = "",
+@with_groups
+def explain(
+    source: Source,
+    *,
+    target: TargetOptions,
+    dependencies: DependencyOptions,
+    engine: EngineOptions,
     mode: Annotated[Mode, typer.Option(help="As for build.")] = Mode.BOTH,
-    profile: Annotated[list[str] | None, typer.Option(help="Build profile.")] = None,
-    add_depends: Annotated[list[str] | None, typer.Option(help="One more build dependency.")] = None,
-    add_conflicts: Annotated[list[str] | None, typer.Option(help="One more build conflict.")] = None,
-    extra_repository: Annotated[list[Path] | None, typer.Option(help="A deb822 .sources file with its key.")] = None,
     look_in: Annotated[
         list[str] | None, typer.Option(help="Another suite of the archive, such as sid: does it have what is missing?")
     ] = None,
-    mirror: Annotated[str | None, typer.Option(help="Debian archive; the host's apt sources say if not given.")] = None,
-    state_dir: StateDir = DEFAULT_STATE_DIR,
-    cache_dir: CacheDir = DEFAULT_CACHE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Say why the build dependencies of a source package cannot be installed; exit code 4 if they cannot."""
-    config = engine_config(state_dir, cache_dir, mirror)
+    config = engine.config()
 
     async def work() -> Explanation:
         require_root()
         argument = understand(source)
-        request = BuildRequest(
-            build_id=f"explain-{os.getpid()}",
-            dsc=Path(),
-            source_dir=Path(),
-            suite=suite or required_codename(),
-            architecture=arch or await native_architecture(),
-            host_architecture=host or None,
-            result_dir=Path(),
-            mode=mode.value,
-            profiles=tuple(profile or ()),
-            add_depends=tuple(add_depends or ()),
-            add_conflicts=tuple(add_conflicts or ()),
-            extra_sources=tuple(read_repository(path) for path in extra_repository or ()),
-        )
-        request = configured_request(request)
-        engine = Engine(config)
-        try:
-            await engine.recover()
-            described = await describe(engine, argument, request)
-            return await engine.explain(
-                described, configured_request(request), look_in=tuple(look_in or ()), on_log=lambda _: None
-            )
-        finally:
-            await engine.close()
+        request = dependencies.applied(replace(await target.request("explain"), mode=mode.value))
+        return await _explain(Engine(config), argument, request, tuple(look_in or ()))
 
     explanation = finish(work(), as_json=as_json)
     if as_json:
@@ -100,6 +61,17 @@ def explain(  # noqa: PLR0917 - typer reads the parameters as options
         show(explanation)
     if not explanation.installable:
         raise typer.Exit(EXIT_CODES[FailureClass.DEPENDENCY_WAIT])
+
+
+async def _explain(
+    engine: Engine, argument: SourceArgument, request: BuildRequest, look_in: tuple[str, ...]
+) -> Explanation:
+    try:
+        await engine.recover()
+        described = await describe(engine, argument, request)
+        return await engine.explain(described, request, look_in=look_in, on_log=lambda _: None)
+    finally:
+        await engine.close()
 
 
 def show(explanation: Explanation) -> None:

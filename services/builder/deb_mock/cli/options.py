@@ -11,7 +11,7 @@ from deb_mock.cli.configured import current
 from deb_mock.configuration import engine_settings
 from deb_mock.engine_config import EngineConfig
 from deb_mock.failures import FailureClass, failure
-from deb_mock.model import BuildRequest, ExtraRepository
+from deb_mock.model import ExtraRepository
 from deborch_shared import process
 from deborch_shared.apt.host import proxies_of
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -36,11 +36,6 @@ def engine_config(state_dir: Path, cache_dir: Path, mirror: str | None = None) -
         cache_dir=cache_dir.absolute(),
         mirror=config.mirror if mirror is None else mirror,
     )
-
-
-def configured_request(request: BuildRequest) -> BuildRequest:
-    """`request` with the configured values of what no option sets."""
-    return replace(request, **engine_settings.request_defaults(current().settings))
 
 
 def results_directory() -> Path:
