@@ -12,6 +12,9 @@ class AbsentTools:
     def digest(self) -> str:
         return ""
 
+    async def machine(self) -> "AbsentTools":
+        return self
+
     async def run(self, argv: object, **_: object) -> ProcessResult:
         raise failure(
             FailureClass.HOST,

@@ -24,6 +24,9 @@ class Tools(Protocol):
     def digest(self) -> str:
         """Of the packages in the tools root, with versions: part of the inputs of each phase that uses it."""
 
+    async def machine(self) -> "Tools":
+        """A larger tools root, with qemu and UEFI firmware; made at the first call."""
+
     async def run(
         self,
         argv: Sequence[str],
