@@ -16,6 +16,11 @@ class State:
         return self.root / "cache" / "debs"
 
     @property
+    def controls(self) -> Path:
+        """Control files of .debs by the digest of the .deb."""
+        return self.root / "cache" / "controls"
+
+    @property
     def lists(self) -> Path:
         """What apt fetched of the repositories, by their digest."""
         return self.root / "cache" / "lists"
