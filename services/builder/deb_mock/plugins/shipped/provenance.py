@@ -4,7 +4,6 @@ import hashlib
 import json
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -12,10 +11,10 @@ from pydantic import Field
 from deb_mock.model import Artifact
 from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
 from deb_mock.plugins.installed import InstalledPackage, packages_at_opening
-from deb_mock.plugins.naming import package_url, stem
+from deb_mock.plugins.naming import stem
+from deborch_shared.supply_chain.provenance import described, provenance_statement
+from deborch_shared.supply_chain.spdx import package_url
 
-_STATEMENT = "https://in-toto.io/Statement/v1"
-_PREDICATE = "https://slsa.dev/provenance/v1"
 _BUILD_TYPE = "urn:deb-orchestrator:deb-mock:build:v1"
 
 
@@ -51,38 +50,25 @@ class Provenance(Plugin):
     def process_log(self, build: BuildContext, results: Results) -> None:
         """Write the statement."""
         name = f"{stem(build)}.intoto.json"
-        statement = {
-            "_type": _STATEMENT,
-            "subject": [_described(artifact) for artifact in results.artifacts if not artifact.name.endswith(".build")],
-            "predicateType": _PREDICATE,
-            "predicate": {
-                "buildDefinition": {
-                    "buildType": _BUILD_TYPE,
-                    "externalParameters": _parameters(build),
-                    "internalParameters": {"base": build.base.name if build.base else None},
-                    "resolvedDependencies": [*self._source_files(build), *self._environment(build)],
-                },
-                "runDetails": {
-                    "builder": {
-                        "id": self.options.builder_id,
-                        "version": {"deb-orchestrator": version("deb-orchestrator")},
-                    },
-                    "metadata": {
-                        "invocationId": f"{build.request.build_id}-{uuid.uuid4()}",
-                        "startedOn": _timestamp(datetime.fromtimestamp(build.started_at_s, UTC)),
-                        "finishedOn": _timestamp(datetime.now(UTC)),
-                    },
-                    "byproducts": [_described(each) for each in results.artifacts if each.name.endswith(".build")],
-                },
-            },
-        }
+        statement = provenance_statement(
+            build_type=_BUILD_TYPE,
+            subjects=[_described(artifact) for artifact in results.artifacts if not artifact.name.endswith(".build")],
+            external=_parameters(build),
+            internal={"base": build.base.name if build.base else None},
+            dependencies=[*self._source_files(build), *self._environment(build)],
+            builder_id=self.options.builder_id,
+            invocation=f"{build.request.build_id}-{uuid.uuid4()}",
+            started_at=datetime.fromtimestamp(build.started_at_s, UTC),
+            finished_at=datetime.now(UTC),
+            byproducts=[_described(each) for each in results.artifacts if each.name.endswith(".build")],
+        )
         results.add(name, json.dumps(statement, indent=1).encode())
 
     def _source_files(self, build: BuildContext) -> list[dict[str, Any]]:
         files = build.source.files if build.source else ()
         return [
-            {"name": build.request.dsc.name, "digest": {"sha256": self._dsc_sha256}},
-            *({"name": file.name, "digest": {"sha256": file.sha256}} for file in files),
+            described(build.request.dsc.name, self._dsc_sha256),
+            *(described(file.name, file.sha256) for file in files),
         ]
 
     def _environment(self, build: BuildContext) -> list[dict[str, Any]]:
@@ -112,8 +98,4 @@ def _parameters(build: BuildContext) -> dict[str, Any]:
 
 
 def _described(artifact: Artifact) -> dict[str, Any]:
-    return {"name": artifact.name, "digest": {"sha256": artifact.sha256}}
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return described(artifact.name, artifact.sha256)

@@ -1,23 +1,18 @@
 """SPDX 2.3 (https://spdx.github.io/spdx-spec/v2.3/): what came out, of which source, in which environment."""
 
-import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from pydantic import Field
 
 from deb_mock.model import ArtifactKind
 from deb_mock.plugins.api import BuildContext, Buildroot, Plugin, PluginOptions, Results, hookimpl
 from deb_mock.plugins.installed import InstalledPackage, packages_at_opening
-from deb_mock.plugins.naming import package_url, stem
+from deb_mock.plugins.naming import stem
 from deborch_shared.sources import SourceDescription
-
-_UNKNOWN = "NOASSERTION"
-_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9.-]")
+from deborch_shared.supply_chain.spdx import DOCUMENT, UNKNOWN, spdx_document, spdx_package, spdx_relation
 
 
 class SbomOptions(PluginOptions):
@@ -55,21 +50,14 @@ class Sbom(Plugin):
         results_parts = list(_results(results))
         source = _source(build.source, build.request.suite)
         environment = [_installed(package, build.request.suite) for package in self._installed]
-        content = json.dumps([results_parts, source, environment], sort_keys=True)
-        unique = hashlib.sha256(content.encode()).hexdigest()[:32]
-        document = {
-            "spdxVersion": "SPDX-2.3",
-            "dataLicense": "CC0-1.0",
-            "SPDXID": "SPDXRef-DOCUMENT",
-            "name": name,
-            "documentNamespace": f"{self.options.namespace}:{quote(name)}:{unique}",
-            "creationInfo": {
-                "created": datetime.fromtimestamp(build.started_at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "creators": ["Tool: deb-mock"],
-            },
-            "packages": [*results_parts, source, *environment],
-            "relationships": list(_relationships(results_parts, source, environment)),
-        }
+        document = spdx_document(
+            name,
+            namespace=self.options.namespace,
+            created_at=datetime.fromtimestamp(build.started_at_s, UTC),
+            tool="deb-mock",
+            packages=[*results_parts, source, *environment],
+            relations=list(_relationships(results_parts, source, environment)),
+        )
         results.add(f"{name}.spdx.json", json.dumps(document, indent=1).encode())
 
 
@@ -77,10 +65,10 @@ def _results(results: Results) -> Iterator[dict[str, Any]]:
     for artifact in results.artifacts:
         if artifact.kind in {ArtifactKind.DEB, ArtifactKind.UDEB}:
             name, version, architecture = artifact.name.rsplit(".", 1)[0].split("_", 2)
+            identity = f"Result-{artifact.name}"
             yield {
-                **_package(f"Result-{artifact.name}", name, version, {"arch": architecture}),
+                **spdx_package(identity, name, version, {"arch": architecture}, sha256=artifact.sha256),
                 "packageFileName": artifact.name,
-                "checksums": [{"algorithm": "SHA256", "checksumValue": artifact.sha256}],
                 "primaryPackagePurpose": "INSTALL",
             }
 
@@ -88,8 +76,8 @@ def _results(results: Results) -> Iterator[dict[str, Any]]:
 def _source(source: SourceDescription, suite: str) -> dict[str, Any]:
     files = ", ".join(f"{file.name} sha256:{file.sha256}" for file in source.files)
     return {
-        **_package(f"Source-{source.name}", source.name, source.version, {"arch": "source", "distro": suite}),
-        "supplier": f"Person: {source.maintainer}" if source.maintainer else _UNKNOWN,
+        **spdx_package(f"Source-{source.name}", source.name, source.version, {"arch": "source", "distro": suite}),
+        "supplier": f"Person: {source.maintainer}" if source.maintainer else UNKNOWN,
         "primaryPackagePurpose": "SOURCE",
         "sourceInfo": files or "no files beside the .dsc",
     }
@@ -97,44 +85,18 @@ def _source(source: SourceDescription, suite: str) -> dict[str, Any]:
 
 def _installed(package: InstalledPackage, suite: str) -> dict[str, Any]:
     identity = f"Environment-{package.name}-{package.architecture}"
-    entry = _package(identity, package.name, package.version, {"arch": package.architecture, "distro": suite})
-    entry["sourceInfo"] = f"built from {package.source} {package.source_version}"
-    if package.sha256:
-        entry["checksums"] = [{"algorithm": "SHA256", "checksumValue": package.sha256}]
-    return entry
-
-
-def _package(identity: str, name: str, version: str, qualifiers: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "SPDXID": f"SPDXRef-{_NOT_IN_IDS.sub('-', identity)}",
-        "name": name,
-        "versionInfo": version,
-        "downloadLocation": _UNKNOWN,
-        "filesAnalyzed": False,
-        "licenseConcluded": _UNKNOWN,
-        "licenseDeclared": _UNKNOWN,
-        "copyrightText": _UNKNOWN,
-        "externalRefs": [
-            {
-                "referenceCategory": "PACKAGE-MANAGER",
-                "referenceType": "purl",
-                "referenceLocator": package_url(name, version, qualifiers),
-            }
-        ],
-    }
+    qualifiers = {"arch": package.architecture, "distro": suite}
+    entry = spdx_package(identity, package.name, package.version, qualifiers, sha256=package.sha256)
+    return {**entry, "sourceInfo": f"built from {package.source} {package.source_version}"}
 
 
 def _relationships(
     results: list[dict[str, Any]], source: dict[str, Any], environment: list[dict[str, Any]]
 ) -> Iterator[dict[str, str]]:
     for result in results:
-        yield _relation("SPDXRef-DOCUMENT", "DESCRIBES", result["SPDXID"])
-        yield _relation(result["SPDXID"], "GENERATED_FROM", source["SPDXID"])
+        yield spdx_relation(DOCUMENT, "DESCRIBES", result["SPDXID"])
+        yield spdx_relation(result["SPDXID"], "GENERATED_FROM", source["SPDXID"])
     if not results:
-        yield _relation("SPDXRef-DOCUMENT", "DESCRIBES", source["SPDXID"])
+        yield spdx_relation(DOCUMENT, "DESCRIBES", source["SPDXID"])
     for package in environment:
-        yield _relation(package["SPDXID"], "BUILD_DEPENDENCY_OF", source["SPDXID"])
-
-
-def _relation(left: str, kind: str, right: str) -> dict[str, str]:
-    return {"spdxElementId": left, "relationshipType": kind, "relatedSpdxElement": right}
+        yield spdx_relation(package["SPDXID"], "BUILD_DEPENDENCY_OF", source["SPDXID"])
