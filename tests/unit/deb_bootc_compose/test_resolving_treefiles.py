@@ -202,6 +202,8 @@ def test_every_problem_is_told_at_once_with_file_line_and_key(tmp_path):
         ("add-files: [[a.yaml, etc/x]]", "an absolute path in the tree"),
         ("suite: 12", "valid string"),
         ("conditional-include: [{if: a ~ b, include: c}]", "VARIABLE == VALUE is expected"),
+        ("users: [{name: a}, {name: a}]", "users[1].name: a is there twice"),
+        ("users: [{name: a, uid: 5}, {name: b, uid: 5}]", "users[1].uid: 5 is also that of a"),
         ("check-passwd: {type: file}", "type file needs filename"),
     ],
 )

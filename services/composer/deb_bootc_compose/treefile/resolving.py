@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.treefile import rules, variants
 from deb_bootc_compose.treefile.checking import check_architecture
 from deb_bootc_compose.treefile.including import Documents, Inclusion
@@ -15,9 +16,10 @@ from deb_bootc_compose.treefile.problems import Problems
 from deb_bootc_compose.treefile.reach import Reach
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deb_bootc_compose.treefile.settling import customs, settled_contents
-from deb_bootc_compose.treefile.variables import settled, substituted
-from deborch_shared.documents.positions import dotted
+from deb_bootc_compose.treefile.variables import check_given, settled, substituted
+from deborch_shared.documents.positions import Origin
 from deborch_shared.documents.problems import problems_of
+from deborch_shared.errors import ErrorCode
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "ppc64le": "ppc64el", "i686": "i386"}
 _REF = "debian/${suite}/${architecture}/${variant}"
@@ -60,10 +62,11 @@ def resolve(
     found = resolve_all(asked, variants=[variant] if variant else (), architectures=[architecture or _native(asked)])
     if len(found) == 1:
         return next(iter(found.values()))
-    problems = Problems()
-    problems.add(f"{path}: which variant? There are {', '.join(name for name, _ in found)}")
-    problems.refuse_if_any()
-    raise AssertionError("unreachable")
+    there = ", ".join(name for name, _ in found) or "none for this architecture"
+    hint = "name one variant (--variant); deb-bootc-compose show --list FILE lists them"
+    raise failure(
+        FailureClass.TREEFILE, ErrorCode.INVALID_INPUT, f"{path}: which variant? There are {there}", hint=hint
+    )
 
 
 def _native(asked: Asked) -> str:
@@ -112,8 +115,11 @@ class _Reading:
         self.problems = Problems()
         self._reach = Reach(asked.path.parent.resolve(), tuple(asked.allowed))
         self._documents = Documents(self._reach, asked.path.parent, self.problems)
-        self._listed = self._outermost(None)[1]
+        self._declared: set[str] = set()
+        self._broken = False
         self._stem = asked.path.name.split(".")[0] or "treefile"
+        self._listed = self._outermost(None)[1]
+        self._broken = bool(self.problems.found)
 
     def _outermost(self, architecture: str | None) -> tuple[Inclusion, Node]:
         inclusion = Inclusion(self._documents, architecture, self._asked.variables)
@@ -138,6 +144,8 @@ class _Reading:
             there = declared if self.architectures else [*dict.fromkeys([*declared, *asked_architectures])]
             chosen = variants.chosen(asked_architectures, there, self.problems, what="architecture")
         found = self._listed.map.get("variants", EMPTY)
+        if self.architectures:
+            variants.check_architectures(found, self.architectures, self.problems)
         if not variants.check(found, self.problems):
             return []
         there = variants.composed(found) if found.map else [self._name(self._listed)]
@@ -163,7 +171,8 @@ class _Reading:
             node = merged(node, inclusion.part(part, below={**below, **built_in}).without(*variants.OWN_KEYS, "name"))
         documents = tuple(dict.fromkeys(inclusion.trails))
         node = self._settled(node, built_in, found)
-        if len(self.problems.found) > before or self.problems.found:
+        self._broken |= len(self.problems.found) > before
+        if self._broken:
             return None
         return self._validated(node, built_in, documents)
 
@@ -172,10 +181,16 @@ class _Reading:
         defaults = {"ref": Node(_REF), "output-name": Node(_OUTPUT_NAME_ALONE if alone else _OUTPUT_NAME)}
         node = merged(Node(defaults), node)
         known = dict(built_in)
-        if isinstance(suite := node.map.get("suite", EMPTY).value, str):
+        suite = node.map.get("suite", EMPTY).value
+        if not isinstance(suite, str):
+            outermost = self._documents.place(self._asked.path.name)
+            self.problems.add("is needed, such as trixie", key="suite", at=Origin(outermost))
+            known["suite"] = ""
+        else:
             values = settled(node.map.get("variables", EMPTY), self._asked.variables, built_in, Problems())
             known["suite"] = str(substituted(Node(suite), values, self.problems, ("suite",)).value)
         values = settled(node.map.get("variables", EMPTY), self._asked.variables, known, self.problems)
+        self._declared.update(node.map.get("variables", EMPTY).map)
         node = substituted(node.without("variables"), values, self.problems)
         return settled_contents(node, known["architecture"], self._reach, self.problems)
 
@@ -199,12 +214,13 @@ class _Reading:
             return None
         for path, message in rules.complaints(treefile):
             at = document.origin(path)
-            where = "" if at else f"{self._documents.place(documents[0])}: "
-            self.problems.add(message, key=f"{where}{dotted(path)}", at=at)
+            self.problems.add(message, key=path, at=at or Origin(self._documents.place(documents[0])))
         return treefile
 
     def check_together(self, found: Mapping[TargetName, ResolvedTreefile]) -> None:
-        """No two targets may be published in one place."""
+        """Variables are for one of them, and no two may be published in one place."""
+        if not self._broken:
+            check_given(self._asked.variables, self._declared, self.problems)
         for what in ("ref", "output_name"):
             seen: dict[str, TargetName] = {}
             for target, treefile in found.items():

@@ -88,6 +88,18 @@ def _outputs(treefile: ResolvedTreefile) -> Iterator[Complaint]:
             yield ("failable", number), f"{kind} is not in outputs"
 
 
+def _once_each(treefile: ResolvedTreefile) -> Iterator[Complaint]:
+    named: list[tuple[str, list[str]]] = [
+        ("users", [user.name for user in treefile.users]),
+        ("groups", [group.name for group in treefile.groups]),
+        ("repositories", [repository.name for repository in treefile.repositories]),
+    ]
+    for key, names in named:
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield (key, number, "name"), f"{name} is there twice"
+
+
 def _accounts(treefile: ResolvedTreefile) -> Iterator[Complaint]:
     seen: dict[int, str] = {}
     for number, user in enumerate(treefile.users):
@@ -121,6 +133,7 @@ _RULES: tuple[Callable[[ResolvedTreefile], Iterator[Complaint]], ...] = (
     _packages,
     _kernel,
     _outputs,
+    _once_each,
     _accounts,
     _paths,
     _snapshots,

@@ -37,14 +37,19 @@ def settled(written: Node, given: Mapping[str, str], built_in: Mapping[str, str]
         if name in BUILT_IN or name == _LATE or not _NAME.fullmatch(name):
             reason = "is always there and cannot be set" if _NAME.fullmatch(name) else "is no name for a variable"
             problems.add(reason, key=("variables", name), at=written.map[name])
-    for name in sorted(given.keys() - raw.keys()):
-        problems.add(f"--variable {name}: the treefile has no such variable{nearest(name, sorted(raw) or ['none'])}")
     raw |= {name: value for name, value in given.items() if name in raw}
     result = dict(built_in)
     for name in raw:
         node = written.map.get(name)
         result[name] = _value(name, raw, built_in, (), problems, node)
     return result
+
+
+def check_given(given: Mapping[str, str], declared: set[str], problems: Problems) -> None:
+    """A variable of the command line that no part of the treefile has is a slip of the pen."""
+    for name in sorted(given.keys() - declared):
+        known = nearest(name, sorted(declared) or ["none"])
+        problems.add(f"--variable {name}: the treefile has no such variable{known}")
 
 
 def _value(

@@ -61,6 +61,15 @@ def _parents(variants: Node, name: str) -> list[str]:
     return [parent for parent in dict.fromkeys(found) if parent != name and parent in variants.map]
 
 
+def check_architectures(variants: Node, of_treefile: Sequence[str], problems: Problems) -> None:
+    """A variant may only be for architectures that the treefile is for."""
+    for name, part in variants.map.items():
+        for item in part.map.get("architectures", EMPTY).items:
+            if item.value not in of_treefile:
+                message = f"the treefile is not for {item.value}{nearest(str(item.value), list(of_treefile))}"
+                problems.add(message, key=("variants", name, "architectures"), at=item)
+
+
 def check(variants: Node, problems: Problems) -> bool:
     """Find patterns that match nothing, parents that are not there, and circles."""
     before = len(problems.found)

@@ -1,0 +1,12 @@
+"""All commands as one application."""
+
+import typer
+
+from deb_bootc_compose.cli import schema, show, validate
+from deb_bootc_compose.cli.options import EPILOG
+
+app = typer.Typer(
+    help="Compose bootable OSTree and container images of Debian from treefiles.", no_args_is_help=True, epilog=EPILOG
+)
+for commands in (validate.app, show.app, schema.app):
+    app.add_typer(commands)
