@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 RELEASE = """\
@@ -32,9 +33,9 @@ class SignedRepository:
     def __init__(self, directory: Path, architecture: str) -> None:
         self.directory = directory
         self._architecture = architecture
-        self._home = directory.parent / "gnupg"
+        # apart and short: the path of the agent's socket has an end at 107 bytes
+        self._home = Path(tempfile.mkdtemp(prefix="gnupg-"))
         (directory / "pool").mkdir(parents=True)
-        self._home.mkdir(mode=0o700)
         self._gpg("--quick-generate-key", "test@example.org", "ed25519", "sign", "never")
 
     def publish(self, *packages: Path) -> None:
@@ -56,6 +57,7 @@ class SignedRepository:
 
     def close(self) -> None:
         subprocess.run(["gpgconf", "--homedir", self._home, "--kill", "all"], check=True)
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def _gpg(self, *arguments: str, stdin: bytes = b"") -> bytes:
         command = ["gpg", "--batch", "--homedir", str(self._home), "--passphrase", "", *arguments]

@@ -159,7 +159,7 @@ async def test_a_repository_signed_by_another_key_is_refused(
     engine, repository, library, user_of_library, log, tmp_path
 ):
     repository.publish(library)
-    stranger = SignedRepository(tmp_path / "stranger" / "repository", native_architecture())
+    stranger = SignedRepository(tmp_path / "stranger", native_architecture())
     stanza = stranger.stanza(f"file:{repository.directory}")
     stranger.close()
     with pytest.raises(DeborchError) as caught:

@@ -1,10 +1,10 @@
 import hashlib
-import os
+import random
 
 import pytest
 from tests.unit.hub_api.fakes import Hub
 
-DATA = os.urandom(600_000)
+DATA = random.Random(1).randbytes(600_000)
 NAME = hashlib.sha256(DATA).hexdigest()
 URL = f"/api/v1/blobs/{NAME}"
 
