@@ -1,19 +1,21 @@
 """The engine: one request in, one compose on disk out. The whole port for the daemon and for the command line."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from deb_bootc_compose.failures import FailureClass, failure
+from deb_bootc_compose.failures import FailureClass, failure, failures_are
 from deb_bootc_compose.phases.api import Target
 from deb_bootc_compose.phases.context import ComposeRun
 from deb_bootc_compose.phases.events import FINISHED, ComposeDone, ComposeStarted, Observer, PhaseState, Unobserved
-from deb_bootc_compose.phases.graph import Graph, plan
+from deb_bootc_compose.phases.graph import FIRST, Graph, Node, plan
 from deb_bootc_compose.phases.registry import Phases, installed_phases
+from deb_bootc_compose.phases.reporting import PhaseReporter
 from deb_bootc_compose.phases.request import ComposeRequest, ComposeStatus, ComposeType
+from deb_bootc_compose.phases.retries import our_failures
 from deb_bootc_compose.phases.runner import Outcome, Runner
 from deb_bootc_compose.state.compose_directory import (
     ComposeDirectory,
@@ -26,13 +28,24 @@ from deb_bootc_compose.state.compose_directory import (
 from deb_bootc_compose.state.layout import State
 from deb_bootc_compose.tools.absent import AbsentTools
 from deb_bootc_compose.tools.port import Tools
+from deb_bootc_compose.tools.roots import Voice
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
+from deb_bootc_compose.treefile.resolving import Asked, resolve_all
 from deborch_shared.clock import Clock, SystemClock
 from deborch_shared.errors import DeborchError, ErrorCode
 
 Treefiles = Mapping[Target, ResolvedTreefile]
 Resolver = Callable[[ComposeRequest], Treefiles]
 """Reads the treefile of a request, for each variant and architecture. Blocks."""
+
+OpenTools = Callable[[State, Voice], Awaitable[Tools]]
+"""The tools that phases run; `Voice` hears of it if they have to be made."""
+
+
+async def no_tools(_state: State, _voice: Voice) -> Tools:
+    """For phases that use none."""
+    return AbsentTools()
+
 
 SUFFIXES: Mapping[ComposeType, str] = MappingProxyType(
     {
@@ -55,10 +68,14 @@ class ComposeResult:
     directory: ComposeDirectory
     outcomes: tuple[Outcome, ...]
     seconds: float
+    error: DeborchError | None = None
+    """Before any phase: there are no tools."""
 
     @property
     def errors(self) -> tuple[DeborchError, ...]:
         """What failed; what the compose cannot do without comes first."""
+        if self.error is not None:
+            return (self.error,)
         failed = [outcome for outcome in self.outcomes if outcome.state is PhaseState.FAILED]
         ordered = sorted(failed, key=lambda outcome: outcome.failable)
         return tuple(outcome.error for outcome in ordered if outcome.error is not None)
@@ -69,9 +86,9 @@ class Engine:
     """Makes composes in one state directory. Several may run at once, in one loop or many processes."""
 
     state: State
-    resolve: Resolver
+    resolve: Resolver = field(default_factory=lambda: treefiles_of)
     phases: Phases = field(default_factory=installed_phases)
-    tools: Tools = field(default_factory=AbsentTools)
+    open_tools: OpenTools = no_tools
     services: Mapping[str, object] = field(default_factory=dict)
     """Ports that phases find in `PhaseWork.services`, such as `builds`."""
     clock: Clock = field(default_factory=SystemClock)
@@ -119,6 +136,10 @@ class Engine:
         graph = self._plan(request, treefiles)
         return await self._run(directory, request, treefiles, graph, observer or Unobserved(), resumed=True)
 
+    def plan(self, request: ComposeRequest) -> Graph:
+        """What `compose` would run."""
+        return self._plan(request, self.resolve(request))
+
     def find(self, reference: str) -> ComposeDirectory | None:
         """The newest compose whose request has this reference."""
         found = None
@@ -148,10 +169,12 @@ class Engine:
         *,
         resumed: bool,
     ) -> ComposeResult:
-        began_s = self.clock.monotonic_s()
         with directory.running() as ours, ExitStack() as users:
             if not ours:
                 raise already_running(directory)
+            directory.set_status(ComposeStatus.STARTED)
+            nodes = tuple((node.phase, node.target) for node in (*graph.order, *graph.skipped))
+            observer.on_event(ComposeStarted(directory.compose_id, str(directory.path), nodes, resumed))
             run = ComposeRun(
                 request=request,
                 phases=self.phases,
@@ -159,7 +182,7 @@ class Engine:
                 treefiles=treefiles,
                 compose=directory,
                 state=self.state,
-                tools=self.tools,
+                tools=AbsentTools(),
                 epoch=(directory.description or {})["epoch"],
                 services=self.services,
                 observer=observer,
@@ -167,26 +190,51 @@ class Engine:
                 users=users,
                 before=_finished_before(directory) if resumed else {},
             )
-            directory.set_status(ComposeStatus.STARTED)
-            nodes = tuple((node.phase, node.target) for node in (*graph.order, *graph.skipped))
-            observer.on_event(ComposeStarted(directory.compose_id, str(directory.path), nodes, resumed))
-            runner = Runner(run)
-            status = ComposeStatus.DOOMED
-            try:
-                await runner.run()
-                status = _status(runner.outcomes.values())
-            except asyncio.CancelledError:
-                status = ComposeStatus.TERMINATED
-                raise
-            finally:
-                seconds = round(self.clock.monotonic_s() - began_s, 3)
-                result = ComposeResult(
-                    directory.compose_id, status, directory, tuple(runner.outcomes.values()), seconds
-                )
-                with suppress(OSError):  # a full disk: `list` sees that nobody runs it any more
-                    directory.set_status(status)
-                observer.on_event(ComposeDone(directory.compose_id, status, seconds, result.errors))
+            return await self._run_phases(run)
+
+    async def _run_phases(self, run: ComposeRun) -> ComposeResult:
+        began_s = self.clock.monotonic_s()
+        runner = Runner(run)
+        status, refused = ComposeStatus.DOOMED, None
+        try:
+            run.tools = await self._opened_tools(run)
+            await runner.run()
+            status = _status(runner.outcomes.values())
+        except DeborchError as error:
+            refused = error
+        except asyncio.CancelledError:
+            status = ComposeStatus.TERMINATED
+            raise
+        finally:
+            seconds = round(self.clock.monotonic_s() - began_s, 3)
+            outcomes = tuple(runner.outcomes.values())
+            result = ComposeResult(run.compose.compose_id, status, run.compose, outcomes, seconds, refused)
+            with suppress(OSError):  # a full disk: `list` sees that nobody runs it any more
+                run.compose.set_status(status)
+            run.observer.on_event(ComposeDone(run.compose.compose_id, status, seconds, result.errors))
         return result
+
+    async def _opened_tools(self, run: ComposeRun) -> Tools:
+        """Told as a step of `init`, which is the first phase and has not begun yet."""
+        log = run.compose.logs / f"{FIRST}.log"
+        with PhaseReporter(Node(FIRST), log, run.observer) as progress, our_failures(FIRST, progress):
+            return await self.open_tools(self.state, Voice(progress.step, progress.log))
+
+
+def treefiles_of(request: ComposeRequest) -> Treefiles:
+    """The treefile of `request`, for each variant and architecture that it asks for.
+
+    Raises:
+        DeborchError: INVALID_INPUT, with every problem of the treefile.
+    """
+    with failures_are(FailureClass.TREEFILE):
+        found = resolve_all(
+            Asked(request.treefile, request.variables, request.allowed),
+            variants=request.variants,
+            architectures=request.architectures,
+        )
+    changed = {} if request.outputs is None else {"outputs": request.outputs}
+    return {Target(*target): treefile.model_copy(update=changed) for target, treefile in found.items()}
 
 
 def _finished_before(directory: ComposeDirectory) -> dict[str, dict[str, object]]:

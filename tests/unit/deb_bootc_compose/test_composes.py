@@ -127,7 +127,7 @@ async def test_what_does_not_get_better_dooms_the_compose(tmp_path, code, runs):
     assert result.status is ComposeStatus.DOOMED
     assert [error.code for error in result.errors] == [code]
     assert len(phase.runs) == runs
-    assert list(tmp_path.glob("phases/*/*")) == list(tmp_path.glob("scratch/*")) == []
+    assert list(tmp_path.glob("phases/*/*")) == list(tmp_path.glob("scratch/staging/*")) == []
 
 
 async def test_a_failing_target_does_not_end_another_but_nothing_is_promoted(tmp_path):
@@ -212,7 +212,7 @@ async def test_cancellation_ends_all_phases_at_once_and_the_compose_can_be_resum
         await asyncio.wait_for(task, 5)
     compose_id = watcher.events[0].compose_id
     assert (tmp_path / "composes" / compose_id / "STATUS").read_text() == "TERMINATED\n"
-    assert list(tmp_path.glob("scratch/*")) == []
+    assert list(tmp_path.glob("scratch/staging/*")) == []
     for phase in phases:
         phase.does = None
     result = await engine(tmp_path, phases).resume(compose_id)

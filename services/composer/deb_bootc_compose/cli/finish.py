@@ -1,15 +1,36 @@
-"""The end of every command: errors are shown without a traceback and become the exit code."""
+"""The end of every command: signals cancel it, errors are shown without a traceback and become the exit code."""
 
+import asyncio
 import json
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from deb_bootc_compose.failures import EXIT_UNKNOWN, exit_code
+from deb_bootc_compose.failures import EXIT_CODES, EXIT_UNKNOWN, FailureClass, exit_code
 from deborch_shared.errors import DeborchError, ErrorCode
+
+T = TypeVar("T")
+
+
+def finish(work: Coroutine[Any, Any, T], *, as_json: bool) -> T:
+    """Run `work` within `finished`. SIGTERM ends it as Ctrl-C does: it cancels."""
+    try:
+        with finished(as_json=as_json):
+            return asyncio.run(_until_signalled(work))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise typer.Exit(EXIT_CODES[FailureClass.CANCELED]) from None
+
+
+async def _until_signalled(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 @contextmanager
@@ -36,12 +57,22 @@ def _system_error(error: OSError) -> DeborchError:
 def report_error(error: DeborchError, *, as_json: bool) -> None:
     """`error` for a program or for people."""
     if as_json:
-        json.dump({"code": error.code, "message": error.message, "hint": error.hint, **error.fields}, sys.stdout)
-        print()  # noqa: T201
-        return
-    console = Console(stderr=True)
+        write_json({"code": error.code, "message": error.message, "hint": error.hint, **error.fields})
+    else:
+        show_error(error, Console(stderr=True))
+
+
+def show_error(error: DeborchError, console: Console) -> None:
+    """`error` as people get it."""
     console.print(
         f"deb-bootc-compose: {error.message}", style="bold red", markup=False, highlight=False, soft_wrap=True
     )
     if error.hint:
         console.print(f"  what to do: {error.hint}", markup=False, highlight=False, soft_wrap=True)
+
+
+def write_json(value: object) -> None:
+    """One JSON value as one line on stdout, at once."""
+    json.dump(value, sys.stdout, default=str)
+    sys.stdout.write("\n")
+    sys.stdout.flush()

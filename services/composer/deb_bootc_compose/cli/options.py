@@ -12,7 +12,7 @@ from deborch_shared.errors import DeborchError, ErrorCode
 EPILOG = (
     "Exit codes: 0 done, 2 wrong usage, "
     + ", ".join(f"{code} {kind.value}" for kind, code in EXIT_CODES.items())
-    + f", 130 interrupted, {EXIT_UNKNOWN} anything else."
+    + f", {EXIT_UNKNOWN} anything else."
 )
 
 TreefilePath = Annotated[Path, typer.Argument(metavar="TREEFILE", help="A treefile, in YAML or JSON.")]
@@ -22,6 +22,10 @@ Variables = Annotated[
 Allowed = Annotated[
     list[Path] | None,
     typer.Option("--allow", metavar="DIRECTORY", help="The treefile may also name files below this directory."),
+]
+DEFAULT_STATE_DIR = Path("/var/lib/deb-bootc-compose")
+StateDir = Annotated[
+    Path, typer.Option(envvar="DEB_BOOTC_COMPOSE_STATE_DIR", help="Composes, finished phases, caches, repositories.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 

@@ -50,6 +50,8 @@ class ComposeRequest(BaseModel):
     architectures: tuple[str, ...] = ()
     """None: those of the treefile."""
     variables: dict[str, str] = {}
+    allowed: tuple[Path, ...] = ()
+    """Directories beside that of the treefile whose files it may name."""
     outputs: tuple[OutputKind, ...] | None = None
     """Instead of the treefile's."""
     tests: frozenset[TestKind] = frozenset()

@@ -21,6 +21,7 @@ from pathlib import Path
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.trees import staging_place
 from deb_bootc_compose.state.whole_files import read_json, sync, write_json, write_whole
 from deborch_shared import locks
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -153,7 +154,7 @@ def id_prefix(name: str, version: str, day: datetime, suffix: str) -> str:
 def make_compose(state: State, prefix: str, description: JsonObject, status: str) -> ComposeDirectory:
     """A new compose directory with the next free respin. It appears whole, or not at all."""
     state.composes.mkdir(parents=True, exist_ok=True)
-    state.scratch.mkdir(parents=True, exist_ok=True)
+    staging_place(state).mkdir(parents=True, exist_ok=True)
     respin = _next_respin(state, prefix)
     while respin < _MAX_RESPIN:
         compose = ComposeDirectory(state, f"{prefix}.{respin}")
@@ -174,7 +175,7 @@ def _next_respin(state: State, prefix: str) -> int:
 
 
 def _appear(compose: ComposeDirectory, description: JsonObject, status: str) -> bool:
-    draft = ComposeDirectory(compose.state, f"../scratch/compose.{secrets.token_hex(6)}")
+    draft = ComposeDirectory(compose.state, f"../scratch/staging/compose.{secrets.token_hex(6)}")
     write_whole(draft.path / "COMPOSE_ID", f"{compose.compose_id}\n".encode())
     draft.set_status(status)
     draft.describe(description | {"compose_id": compose.compose_id})

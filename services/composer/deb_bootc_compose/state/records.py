@@ -111,6 +111,12 @@ class RecordStore:
             return None
         return _record(content, directory)
 
+    def facts(self, phase: str, inputs_digest: str) -> JsonObject | None:
+        """What the record says, whether all it left is whole or not."""
+        content = read_json(self._directory(phase, inputs_digest) / _RECORD)
+        facts = content.get("facts") if content else None
+        return facts if isinstance(facts, dict) else None
+
     def all(self) -> Iterator[tuple[str, str]]:
         """Phase and digest of everything that is there, whole or not."""
         for directory in sorted(self._state.records.glob("*/*")):

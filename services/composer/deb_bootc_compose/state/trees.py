@@ -16,13 +16,18 @@ from deborch_shared.cancellation import to_the_end
 _UNLOCKED_S = 5.0
 
 
+def staging_place(state: State) -> Path:
+    """Where staging directories are; beside them others have scratch files of their own."""
+    return state.scratch / "staging"
+
+
 @asynccontextmanager
 async def staging(state: State, name: str) -> AsyncIterator[Path]:
     """A new directory in the scratch of `state`; gone at the end, unless it was renamed.
 
     It is locked meanwhile, so that `remove_abandoned` sees those whose owners were killed.
     """
-    directory = state.scratch / f"{name}.{secrets.token_hex(6)}"
+    directory = staging_place(state) / f"{name}.{secrets.token_hex(6)}"
     directory.mkdir(parents=True, mode=0o700)
     try:
         with locks.directory_if_free(directory, alone=True):
@@ -32,18 +37,17 @@ async def staging(state: State, name: str) -> AsyncIterator[Path]:
 
 
 async def remove_tree(directory: Path) -> None:
-    """Remove `directory` and all in it, if it is there. What is mounted in it is refused, not emptied."""
+    """Remove a directory and all in it, or a file, if it is there; refused if something is mounted in it."""
     await asyncio.to_thread(_remove_tree, directory)
 
 
 def _remove_tree(directory: Path) -> None:
     if _mounted_below(directory):
         raise OSError(errno.EBUSY, "something is mounted in it: unmount it", str(directory))
-    try:
+    if directory.is_dir() and not directory.is_symlink():
         shutil.rmtree(directory)
-    except FileNotFoundError:
-        if directory.exists():
-            raise
+    else:
+        directory.unlink(missing_ok=True)
 
 
 def _mounted_below(directory: Path) -> bool:
@@ -55,7 +59,7 @@ def _mounted_below(directory: Path) -> bool:
 async def remove_abandoned(state: State) -> list[str]:
     """Remove staging directories that no living process holds; their names."""
     removed = []
-    for directory in sorted(state.scratch.glob("*")):
+    for directory in sorted(staging_place(state).glob("*")):
         if not directory.is_dir() or directory.is_symlink():
             continue
         with locks.directory_if_free(directory, alone=True) as free:

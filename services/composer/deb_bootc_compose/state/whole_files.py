@@ -54,16 +54,31 @@ def sync(path: Path) -> None:
 
 def link_whole(source: Path, target: Path) -> None:
     """Let `target` be the file `source`, replacing what is there: a hard link, or a copy on another file system."""
+    _place(source, target, link=True)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Let `target` be a copy of the file `source`, replacing what is there."""
+    _place(source, target, link=False)
+
+
+def _place(source: Path, target: Path, *, link: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_PARTIAL}")
     try:
-        try:
-            partial.hardlink_to(source)
-        except OSError:
+        if not (link and _linked(source, partial)):
             copy_sparse(source, partial)
         partial.replace(target)  # does nothing if both are the same file
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    return True
 
 
 def copy_sparse(source: Path, target: Path) -> None:
