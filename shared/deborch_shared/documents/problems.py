@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,8 @@ class Problem:
     message: str
     """Goes on where the key ends: `is missing`, `: a number is expected`."""
     origin: Origin | None = None
+    path: KeyPath = field(default=(), compare=False)
+    """`key` in steps, where a model found it."""
 
     def __str__(self) -> str:
         return (f"{self.origin}: " if self.origin else "") + self.key + self.message
@@ -30,7 +32,7 @@ def problems_of(error: ValidationError, document: Document, model: type[BaseMode
     for found in error.errors(include_url=False):
         path = _written(found["loc"], document.values)
         origin = document.origin(path) or _first_below(path, document)
-        yield Problem(dotted(path), _message(found, path, model), origin)
+        yield Problem(dotted(path), _message(found, path, model), origin, path)
 
 
 def _message(found: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str:

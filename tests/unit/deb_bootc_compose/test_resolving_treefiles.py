@@ -171,7 +171,7 @@ def test_every_problem_is_told_at_once_with_file_line_and_key(tmp_path):
         (str(path), 3, "ostree.collection_id"),
         (str(path), 4, "repos"),
         (str(path), 5, "packages-adm64"),
-        (str(path), 6, "include"),
+        (str(path), 6, "include[1]"),
         (str(path), 7, "ref"),
         (str(tmp_path / "b.yaml"), 1, "documentation"),
         (str(tmp_path / "b.yaml"), 4, "variants.v.unitz"),
@@ -185,7 +185,7 @@ def test_every_problem_is_told_at_once_with_file_line_and_key(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("packages: ['bad name!']", ":4: packages[1]: NAME"),
+        ("packages: ['bad name!']", ":4: packages[0]: NAME"),
         ("packages: [a:armhf]", "armhf is not in foreign-architectures"),
         ("packages: [foo]\nexclude-packages: [foo]", "foo is also in packages"),
         ("container: true", "kernel: a container"),

@@ -169,3 +169,23 @@ def test_targets_are_chosen_by_patterns(tmp_path):
     path = written(tmp_path, "  server-web: {}\n  server-db: {}\n  edge: {}\n")
     found = resolve_all(Asked(path), variants=["server-*"], architectures=["arm*"])
     assert list(found) == [("server-web", "arm64"), ("server-db", "arm64")]
+
+
+def test_a_problem_is_told_with_the_key_that_it_has_where_it_is_written(tmp_path):
+    path = written(tmp_path, "  a1:\n    packages: [ok, Bad]\n    users:\n      - {name: x, uid: '${number}'}\n")
+    path.write_text(path.read_text() + "variables: {number: many}\n")
+    text = refusal(path)
+    assert f"{path}:9: variants.a1.users[0].uid: " in text
+    path.write_text(path.read_text().replace("many", "5"))
+    assert f"{path}:7: variants.a1.packages[1]: " in refusal(path)
+
+
+def test_the_example_of_the_explanation_is_right(tmp_path):
+    page = (Path(__file__).parents[3] / "docs/explanation/variants.md").read_text()
+    path = tmp_path / "server.yaml"
+    path.write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    found = resolved(path)
+    assert list(found) == ["server.amd64", "server.arm64", "server-web.amd64", "server-web.arm64", "server-db.amd64"]
+    assert found["server-web.arm64"].packages[-3:] == ("logrotate", "nginx-light", "libubootenv-tool")
+    assert found["server-web.arm64"].units == ("ssh.service",)
+    assert found["server-db.amd64"].custom == {"x-owner": "database people"}

@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 from tests.unit.docs.configuration_page import configuration_page
 from tests.unit.docs.plugins_page import plugins_page
+from tests.unit.docs.treefile_page import treefile_page
 
 import deborch_auth
 import deborch_builder
@@ -114,6 +115,7 @@ PAGES = {
     "metrics.md": metrics_page,
     "deb-mock-plugins.md": plugins_page,
     "deb-mock-configuration.md": configuration_page,
+    "treefile.md": treefile_page,
 }
 
 if __name__ == "__main__":

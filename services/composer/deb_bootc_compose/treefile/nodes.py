@@ -4,12 +4,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deborch_shared.documents.positions import Document, KeyPath, Origin
+from deborch_shared.documents.positions import Document, KeyPath, Origin, dotted
 
 REPLACE = "replace"
-_WHOLE = {("architectures",), ("inherits",), ("oci", "cmd"), ("container-cmd",)}
+WHOLE = {("architectures",), ("inherits",), ("oci", "cmd"), ("container-cmd",)}
 """Lists that mean something only as a whole."""
 _NESTS = ("variants", "per-architecture")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAt(Origin):
+    """The origin of a value, with the key that it has where it was written."""
+
+    path: KeyPath = ()
+
+    def __str__(self) -> str:
+        return Origin.__str__(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,23 @@ def _node(value: Any, path: KeyPath, origins: Mapping[KeyPath, Origin]) -> Node:
         value = {key: _node(inner, (*path, key), origins) for key, inner in value.items()}
     elif isinstance(value, list):
         value = [_node(inner, (*path, number), origins) for number, inner in enumerate(value)]
-    return Node(value, origins.get(path))
+    origin = origins.get(path)
+    return Node(value, origin and WrittenAt(origin.place, origin.line, path))
 
 
 def document_of(node: Node) -> Document:
     """`node` apart again."""
     origins = {path: found.origin for path, found in walk(node) if path and found.origin is not None}
     return Document(node.plain(), origins)
+
+
+def key_as_written(path: KeyPath, document: Document) -> str:
+    """The key that what is now at `path` has in the file that it comes from."""
+    for length in range(len(path), 0, -1):
+        origin = document.origins.get(path[:length])
+        if isinstance(origin, WrittenAt):
+            return dotted((*origin.path, *path[length:]))
+    return dotted(path)
 
 
 def walk(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
@@ -92,7 +112,7 @@ def _merged(lower: Node, upper: Node, path: KeyPath) -> Node:
     for key, node in upper.map.items():
         below = result.get(key)
         here = _within_part((*path, key))
-        if below is None or here in _WHOLE:
+        if below is None or here in WHOLE:
             result[key] = node
         elif isinstance(below.value, dict) and isinstance(node.value, dict):
             result[key] = _merged(below, node, (*path, key))

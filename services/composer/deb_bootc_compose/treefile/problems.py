@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from deb_bootc_compose.failures import FailureClass, failure
-from deb_bootc_compose.treefile.nodes import Node
+from deb_bootc_compose.treefile.nodes import Node, WrittenAt
 from deborch_shared.documents.positions import KeyPath, Origin, dotted
 from deborch_shared.documents.problems import Problem
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -20,9 +20,13 @@ class Problems:
     found: dict[Problem, None] = field(default_factory=dict)
 
     def add(self, message: str, *, key: KeyPath | str = "", at: Node | Origin | None = None) -> None:
-        """One that `message` tells as the end of a line that begins with file, line and key."""
+        """One that `message` tells as the end of a line that begins with file, line and key.
+
+        The key is that of `at` where it was written, or else `key`.
+        """
         origin = at.origin if isinstance(at, Node) else at
-        name = key if isinstance(key, str) else dotted(key)
+        path = origin.path if isinstance(at, Node) and isinstance(origin, WrittenAt) else key
+        name = path if isinstance(path, str) else dotted(path)
         self.found[Problem(name, f": {message}" if name else message, origin)] = None
 
     def take(self, problem: Problem) -> None:

@@ -8,6 +8,8 @@ from deb_bootc_compose.treefile.reach import beside
 
 Step = str | int
 ANY = "*"
+SOURCES_TEXT, SOURCES_PLACE = "sources-text", "sources-place"
+"""Keys of what stands for a text until it is read; `checking` has let nobody write them."""
 INCLUDES: tuple[tuple[Step, ...], ...] = (("include",), ("arch-include", ANY), ("conditional-include", ANY, "include"))
 KEYRINGS: tuple[tuple[Step, ...], ...] = (("keyrings", ANY), ("repositories", ANY, "signed-by"))
 CONTENT: tuple[tuple[Step, ...], ...] = (
@@ -32,9 +34,17 @@ def rebased(part: Node, document: str) -> Node:
     for steps in INCLUDES:
         part = mapped(part, steps, lambda node: Node(node.items, node.origin))
         part = mapped(part, (*steps, ANY), lambda node: _beside(node, document))
+    part = mapped(part, ("repositories", ANY), partial(_with_place, document=document))
     for steps in (*KEYRINGS, *CONTENT, *OF_THE_HOST):
         part = mapped(part, steps, partial(_named, steps=steps, document=document))
     return part
+
+
+def _with_place(repository: Node, document: str) -> Node:
+    """A text in the format of `.sources`, with where it stands: the names of keys in it are relative to that."""
+    if not isinstance(repository.value, str) or "\n" not in repository.value:
+        return repository
+    return Node({SOURCES_TEXT: repository, SOURCES_PLACE: Node(document)}, repository.origin)
 
 
 def is_file_name(node: Node, steps: tuple[Step, ...]) -> bool:

@@ -11,14 +11,14 @@ from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.treefile import rules, variants
 from deb_bootc_compose.treefile.checking import check_architecture
 from deb_bootc_compose.treefile.including import Documents, Inclusion
-from deb_bootc_compose.treefile.nodes import EMPTY, Node, document_of, merged
+from deb_bootc_compose.treefile.nodes import EMPTY, Node, document_of, key_as_written, merged
 from deb_bootc_compose.treefile.problems import Problems
 from deb_bootc_compose.treefile.reach import Reach
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deb_bootc_compose.treefile.settling import customs, settled_contents
 from deb_bootc_compose.treefile.variables import check_given, settled, substituted
 from deborch_shared.documents.positions import Origin
-from deborch_shared.documents.problems import problems_of
+from deborch_shared.documents.problems import Problem, problems_of
 from deborch_shared.errors import ErrorCode
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "ppc64le": "ppc64el", "i686": "i386"}
@@ -210,11 +210,13 @@ class _Reading:
             treefile = ResolvedTreefile.model_validate({**document.values, **own}, by_alias=True, by_name=False)
         except ValidationError as error:
             for problem in problems_of(error, document, ResolvedTreefile):
-                self.problems.take(problem)
+                key = key_as_written(problem.path, document)
+                self.problems.take(Problem(key, problem.message, problem.origin))
             return None
         for path, message in rules.complaints(treefile):
             at = document.origin(path)
-            self.problems.add(message, key=path, at=at or Origin(self._documents.place(documents[0])))
+            key = key_as_written(path, document)
+            self.problems.add(message, key=key, at=at or Origin(self._documents.place(documents[0])))
         return treefile
 
     def check_together(self, found: Mapping[TargetName, ResolvedTreefile]) -> None:

@@ -7,8 +7,17 @@ from pathlib import PurePosixPath
 from deb_bootc_compose.treefile.checking import CUSTOM, PACKAGES_OF
 from deb_bootc_compose.treefile.nodes import REPLACE, Node, merged
 from deb_bootc_compose.treefile.problems import Problems
-from deb_bootc_compose.treefile.reach import KEYRING_DIRECTORIES, OutOfReachError, Reach
-from deb_bootc_compose.treefile.rebasing import ANY, CONTENT, KEYRINGS, Step, is_file_name, mapped
+from deb_bootc_compose.treefile.reach import KEYRING_DIRECTORIES, OutOfReachError, Reach, beside
+from deb_bootc_compose.treefile.rebasing import (
+    ANY,
+    CONTENT,
+    KEYRINGS,
+    SOURCES_PLACE,
+    SOURCES_TEXT,
+    Step,
+    is_file_name,
+    mapped,
+)
 from deb_bootc_compose.treefile.sources_text import SourcesTextError, repositories_of
 from deborch_shared.documents.positions import dotted
 
@@ -28,8 +37,9 @@ def settled_contents(node: Node, architecture: str, reach: Reach, problems: Prob
         if key in node.map:
             lower = Node({section: Node({name: node.map[key]}, node.map[key].origin)})
             node = merged(lower, node.without(key))
-    node = _with_files(node, reach, problems)
+    node = _with_files(node, CONTENT, reach, problems)
     node = mapped(node, ("repositories",), lambda listed: _repositories(listed, reach, problems))
+    node = _with_files(node, KEYRINGS, reach, problems)
     for key in _SETS:
         node = mapped(node, (key,), _once)
     return mapped(node.without(REPLACE), ("outputs",), _with_implied)
@@ -64,8 +74,8 @@ def _with_implied(outputs: Node) -> Node:
     return Node([*implied, *outputs.items], outputs.origin)
 
 
-def _with_files(node: Node, reach: Reach, problems: Problems) -> Node:
-    for steps in (*CONTENT, *KEYRINGS):
+def _with_files(node: Node, places: tuple[tuple[Step, ...], ...], reach: Reach, problems: Problems) -> Node:
+    for steps in places:
         node = mapped(node, steps, partial(_checked, steps=steps, reach=reach, problems=problems))
     return node
 
@@ -86,15 +96,21 @@ def _repositories(listed: Node, reach: Reach, problems: Problems) -> Node:
 
 
 def _repository(item: Node, reach: Reach, problems: Problems) -> Iterator[Node]:
-    if not isinstance(item.value, str):
+    written = item.map.get(SOURCES_TEXT)
+    if written is None and not isinstance(item.value, str):
         yield item
         return
-    is_text = "\n" in item.value
-    name = "repository" if is_text else PurePosixPath(item.value).stem
+    place = str(item.map[SOURCES_PLACE].value) if written else str(item.value)
+    name = "repository" if written else PurePosixPath(place).stem
     try:
-        text = item.value if is_text else reach.path(item.value).read_text(encoding="utf-8")
-        yield from repositories_of(text, name, item)
+        text = str(written.value) if written else reach.path(place).read_text(encoding="utf-8")
+        for repository in repositories_of(text, name, item):
+            yield mapped(repository, ("signed-by",), lambda key: _key_beside(place, key))
     except (SourcesTextError, UnicodeDecodeError) as error:
         problems.add(f"{name}: {error}", key="repositories", at=item)
     except OSError:
         return  # told already, by `_with_files`
+
+
+def _key_beside(place: str, key: Node) -> Node:
+    return Node(beside(place, key.value), key.origin) if is_file_name(key, ("signed-by",)) else key
