@@ -29,6 +29,8 @@ _DEVICE_LINKS = (
 )
 _SCRATCH = "mode=755,size=1g"
 """For what programs write outside of what is bound."""
+_CAP_LINUX_IMMUTABLE = 9
+"""ostree makes deployments immutable if it may, and whoever has to remove a half-made one then cannot."""
 
 
 def main() -> NoReturn:
@@ -181,6 +183,7 @@ def _program(request: dict[str, Any]) -> NoReturn:
         os.setsid()
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    syscalls.forgo_capability(_CAP_LINUX_IMMUTABLE)
     os.chdir(request["cwd"])
     argv: list[str] = request["argv"]
     try:

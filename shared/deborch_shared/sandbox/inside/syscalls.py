@@ -192,6 +192,11 @@ def no_new_privileges() -> None:
     _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl NO_NEW_PRIVS")
 
 
+def forgo_capability(capability: int) -> None:
+    """Let no program that is executed from now on have it."""
+    _checked(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), f"drop capability {capability}")
+
+
 def keep_capabilities(kept: frozenset[int]) -> None:
     """Drop every capability but `kept` from the bounding, permitted, effective and inheritable sets."""
     for capability in range(_LAST_CAPABILITY + 1):
