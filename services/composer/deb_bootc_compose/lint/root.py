@@ -68,7 +68,8 @@ class DirectoryRoot:
         if not directory.is_dir():
             raise _unreadable(directory, "is no directory")
         self._directory = directory
-        self.nodes: Mapping[str, Node] = dict(_walk(os.fsencode(directory), b""))
+        device = directory.stat().st_dev
+        self.nodes: Mapping[str, Node] = dict(_walk(os.fsencode(directory), b"", device))
 
     def read(self, path: str) -> bytes:
         descriptor = os.open(self._directory / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -80,7 +81,8 @@ def _target(path: bytes) -> str:
     return str(Path(os.fsdecode(path)).readlink())
 
 
-def _walk(directory: bytes, prefix: bytes) -> Iterator[tuple[str, Node]]:
+def _walk(directory: bytes, prefix: bytes, device: int) -> Iterator[tuple[str, Node]]:
+    """Other file systems are mounted there and are not of the root: as bootc does, they are not looked into."""
     with os.scandir(directory) as entries:
         for entry in entries:
             path = prefix + entry.name
@@ -88,7 +90,8 @@ def _walk(directory: bytes, prefix: bytes) -> Iterator[tuple[str, Node]]:
             name = path.decode("utf-8", "surrogateescape")
             if stat.S_ISDIR(facts.st_mode):
                 yield name, Node(FileKind.DIRECTORY)
-                yield from _walk(entry.path, path + b"/")
+                if facts.st_dev == device:
+                    yield from _walk(entry.path, path + b"/", device)
             elif stat.S_ISLNK(facts.st_mode):
                 yield name, Node(FileKind.LINK, target=_target(entry.path))
             else:
