@@ -11,17 +11,20 @@ from deborch_shared.errors import DeborchError, ErrorCode
 
 
 def agents():
-    """Processes of GnuPG that the signer started."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            environment = process.read_bytes()
-            name = (process.parent / "comm").read_text().strip()
-        except OSError:
-            continue
-        if name.startswith("gpg") and b"deborch-gpg-" in environment:
-            found.append(process.parent.name)
-    return found
+    """Processes of GnuPG that have outlived what the signer made for them. Others sign beside this test."""
+    processes = list(Path("/proc").glob("[0-9]*"))
+    left = [process for process in processes if (home := home_of(process)) and not home.parent.exists()]
+    return [process.name for process in left if home_of(process)]
+
+
+def home_of(process):
+    """The GNUPGHOME of a process that a signer started."""
+    try:
+        environment = (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    homes = [each.decode() for each in environment if each.startswith(b"GNUPGHOME=/tmp/deborch-gpg-")]
+    return Path(homes[0].partition("=")[2]) if homes else None
 
 
 async def test_the_key_is_made_once_and_kept(tmp_path):
