@@ -46,20 +46,6 @@ def stack(data_directory: Callable[[str], Path], test_cache: Path) -> Iterator[S
         yield stack
 
 
-@pytest.fixture(scope="session")
-def hello_build(stack: Stack, suite: str, architecture: str) -> int:
-    """A build of Debian's hello into the target `hello`, begun before all other tests since it takes the longest."""
-    stack.admin("target", "create", "hello", "--suite", suite, "--arch", architecture)
-    return int(stack.admin.json("build", "hello", "--target", "hello")["id"])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def long_build_first(request: pytest.FixtureRequest) -> None:
-    """Begin `hello_build` now if one of the tests to come wants it."""
-    if any("hello_build" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("hello_build")
-
-
 @dataclass(frozen=True)
 class Published:
     """A target with one package in its archive, tiny 1.0."""

@@ -44,14 +44,15 @@ def test_a_scratch_build_can_be_downloaded_and_does_not_enter_the_archive(
     assert stack.get(f"archives/{target}") == before
 
 
-def test_a_package_of_the_debian_suite_is_built_by_its_name_alone(cli, hello_build, architecture, tmp_path):
-    cli("build", "watch", hello_build)
-    shown = cli.json("build", "show", hello_build)
-    assert (shown["state"], shown["source"]) == ("completed", "hello")
+def test_a_package_of_the_debian_suite_is_built_by_its_name_alone(cli, target, architecture, tmp_path):
+    build = cli.json("build", "hostname", "--target", target)["id"]
+    cli("build", "watch", build)
+    shown = cli.json("build", "show", build)
+    assert (shown["state"], shown["source"]) == ("completed", "hostname")
     assert [task["kind"] for task in shown["tasks"]] == ["fetch-source", "build-package"]
-    assert f"hello_{shown['version']}.dsc" in {file["name"] for file in shown["source_files"]}
-    (package,) = (entry for entry in cli.json("archive", "packages", "hello") if entry["package"] == "hello")
-    files = cli.json("build", "download", hello_build, "--to", tmp_path / "results", "--kind", "deb")
+    assert f"hostname_{shown['version']}.dsc" in {file["name"] for file in shown["source_files"]}
+    (package,) = (entry for entry in cli.json("archive", "packages", target) if entry["package"] == "hostname")
+    files = cli.json("build", "download", build, "--to", tmp_path / "results", "--kind", "deb")
     built = {Path(file["path"]).name: file["sha256"] for file in files}
-    assert built[f"hello_{shown['version']}_{architecture}.deb"] == package["sha256"]
-    assert "dpkg-deb: building package 'hello'" in cli("build", "log", hello_build).stdout
+    assert built[f"hostname_{shown['version']}_{architecture}.deb"] == package["sha256"]
+    assert "dpkg-deb: building package 'hostname'" in cli("build", "log", build).stdout
