@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from deb_bootc_compose.commits.listing import CommittedFile, FileKind, parse_listing
@@ -28,7 +29,8 @@ class CommitInfo:
     content_checksum: str
     parent: str | None
     version: str | None
-    date: str
+    epoch: int
+    """Seconds since 1970."""
 
 
 class OstreeRepository:
@@ -154,7 +156,7 @@ class OstreeRepository:
             content_checksum=field("ContentChecksum") or "",
             parent=field("Parent"),
             version=field("Version"),
-            date=field("Date") or "",
+            epoch=_seconds(field("Date")),
         )
 
     async def read(self, commit: str, path: str) -> bytes | None:
@@ -204,6 +206,10 @@ def checked_ref(ref: str) -> str:
             hint="letters, digits, '_', '.', '-' in parts with '/' between, such as debian/trixie/amd64/minimal",
         )
     return ref
+
+
+def _seconds(date: str | None) -> int:
+    return int(datetime.strptime(date, "%Y-%m-%d %H:%M:%S %z").timestamp()) if date else 0
 
 
 def _read_or_none(place: Path) -> str | None:

@@ -1,0 +1,129 @@
+"""Files that come and go beside what packages install."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from deb_bootc_compose.ostree.tree import Tree, tree_failure
+from deb_bootc_compose.treefile.resolved import ResolvedTreefile
+from deb_bootc_compose.treefile.tree import RemovedFromPackage
+
+_DOCUMENTATION = ("/usr/share/man", "/usr/share/info", "/usr/share/doc-base", "/usr/share/lintian", "/usr/share/linda")
+_DOC = "/usr/share/doc"
+_LOCALES = "/usr/share/locale"
+_MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32")
+DPKG = "/var/lib/dpkg"
+"""Where the database is while packages are installed."""
+
+
+def remove_documentation(tree: Tree) -> None:
+    """All but copyright files, which licences ask to go with the programs. Left out after the installation: dpkg's
+    own path-exclude makes unpacking several times slower."""
+    for path in _DOCUMENTATION:
+        _empty(tree, path)
+    for package in tree.names(_DOC):
+        if not tree.where(f"{_DOC}/{package}", follow=False).is_dir():
+            continue
+        for name in tree.names(f"{_DOC}/{package}"):
+            if name != "copyright":
+                tree.remove(f"{_DOC}/{package}/{name}")
+        if not tree.names(f"{_DOC}/{package}"):
+            tree.remove(f"{_DOC}/{package}")
+
+
+def remove_translations(tree: Tree, kept: Iterable[str]) -> None:
+    """Everything but `kept`: a language keeps its territories (`de`: de, de_AT, de@hebrew), a territory itself."""
+    wanted = set(kept)
+    for name in tree.names(_LOCALES):
+        language = re.split(r"[_.@]", name, maxsplit=1)[0]
+        is_translation = tree.is_directory(f"{_LOCALES}/{name}/LC_MESSAGES") or len(language) in (2, 3)
+        if is_translation and name not in wanted and language not in wanted:
+            tree.remove(f"{_LOCALES}/{name}")
+
+
+def _empty(tree: Tree, path: str) -> None:
+    for name in tree.names(path):
+        tree.remove(f"{path}/{name}")
+
+
+def files_of_package(tree: Tree, package: str) -> list[str]:
+    """Paths as the package installed them.
+
+    Raises:
+        DeborchError: CHECK_FAILED of class TREE if it is not installed.
+    """
+    for name in tree.names(f"{DPKG}/info"):
+        stem, dot, kind = name.rpartition(".")
+        if dot and kind == "list" and stem.partition(":")[0] == package:
+            return (tree.read(f"{DPKG}/info/{name}") or "").splitlines()
+    raise tree_failure(
+        f"remove-from-packages names {package}, which is not in the tree", hint="remove it there, or add the package"
+    )
+
+
+def remove_from_packages(tree: Tree, removals: Iterable[RemovedFromPackage]) -> None:
+    """Remove files of packages whose whole paths match.
+
+    Raises:
+        DeborchError: CHECK_FAILED of class TREE for a package that is not there, and a pattern that matches nothing.
+    """
+    for removal in removals:
+        paths = files_of_package(tree, removal.package)
+        for pattern in removal.patterns:
+            matching = [path for path in paths if re.fullmatch(pattern, path)]
+            if not matching:
+                raise tree_failure(
+                    f"no file of {removal.package} matches {pattern}",
+                    hint="remove-from-packages takes regular expressions that a whole path has to match",
+                )
+            for path in matching:
+                if not tree.is_directory(path):
+                    tree.remove(path)
+
+
+def remove_files(tree: Tree, paths: Iterable[str]) -> None:
+    """Remove files, or directories with all in them; what is not there is no error, as with rpm-ostree."""
+    for path in paths:
+        parts = [part for part in path.split("/") if part]
+        if not parts or ".." in parts:
+            raise tree_failure(f"remove-files cannot remove {path!r}", hint="name a path in the tree")
+        tree.remove("/".join(parts))
+
+
+def add_files(tree: Tree, treefile: ResolvedTreefile) -> None:
+    """Copy files and directories from beside the treefile."""
+    for added in treefile.add_files:
+        source = treefile.directory / added.source
+        for path, place in _sources(source, added.destination):
+            if place.is_symlink():
+                tree.link(path, str(place.readlink()))
+            else:
+                executable = place.stat().st_mode & 0o111
+                mode = added.mode if added.mode is not None else (0o755 if executable else 0o644)
+                tree.write(path, place.read_bytes(), mode)
+
+
+def _sources(source: Path, destination: str) -> Iterator[tuple[str, Path]]:
+    if not source.is_dir():
+        yield destination, source
+        return
+    for place in sorted(source.rglob("*")):
+        if place.is_symlink() or not place.is_dir():
+            yield f"{destination}/{place.relative_to(source)}", place
+
+
+def installed_packages(tree: Tree) -> list[tuple[str, str, str]]:
+    """Name, version and architecture of each, sorted, from dpkg's status file."""
+    status = tree.read(f"{DPKG}/status") or ""
+    found = []
+    for stanza in status.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version|Architecture|Status): (.+)$", stanza, re.MULTILINE))
+        if fields.get("Status", "").endswith(" installed"):
+            found.append((fields["Package"], fields["Version"], fields["Architecture"]))
+    return sorted(found)
+
+
+def canonical_path(path: str) -> str:
+    """Where a file of a package is on a system whose /usr is merged: `/bin/sh` is `/usr/bin/sh`."""
+    first, _, rest = path.lstrip("/").partition("/")
+    return f"/usr/{first}/{rest}" if first in _MERGED and rest else f"/{path.lstrip('/')}"
