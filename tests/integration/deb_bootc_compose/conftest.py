@@ -80,7 +80,7 @@ class MinimalTree:
 def phase_work(tools, cached_state, tmp_path_factory):
     """Make the `PhaseWork` of one phase: `phase_work(treefile, gather=result, request=..., state=...)`."""
 
-    def make(treefile, *, state=cached_state, request=None, tools=tools, **results):
+    def make(treefile, *, state=cached_state, request=None, tools=tools, **results: PhaseResult):
         target = Target(treefile.variant, treefile.architecture)
         return PhaseWork(
             request=request or ComposeRequest(treefile=treefile.directory / "minimal.yaml"),
