@@ -55,7 +55,8 @@ def move_var_out(tree: Tree, policy: Policy, more: list[str]) -> list[str]:
             dropped.append(path)
         else:
             kept.append(path)
-            _keep(tree, path, place, status)
+            if policy == "factory":
+                _keep(tree, path, place, status)
             lines.append(f"C {_escaped(path)} - - - - -")
     if policy == "refuse" and kept:
         raise tree_failure(
