@@ -28,13 +28,12 @@ def compose_of(state, *, name="sample", days_ago=0.0, status="FINISHED"):
 
 def deliver(compose, packages, image=b"image", commit="a" * 64):
     place = compose.place("server", "amd64")
-    (place / "packages").mkdir(parents=True)
-    (place / "images").mkdir()
+    (place / "images").mkdir(parents=True)
     rows = [
         {"name": name, "version": version, "architecture": "amd64", "sha256": version, "installed_kib": kib}
         for name, version, kib in packages
     ]
-    (place / "packages/packages.json").write_text(json.dumps({"packages": rows}))
+    (place / "packages.json").write_text(json.dumps({"packages": rows}))
     (place / f"images/{compose.compose_id}.raw").write_bytes(image)
     facts = {"commit": commit}
     compose.set_phase("ostree.server.amd64", {"phase": "ostree", "state": "done", "facts": facts})

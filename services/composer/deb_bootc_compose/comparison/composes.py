@@ -8,7 +8,7 @@ from typing import Protocol
 from deb_bootc_compose.comparison.packages import Change, PackageChange, package_changes
 from deb_bootc_compose.state.compose_directory import ComposeDirectory
 
-PACKAGES = "packages/packages.json"
+PACKAGES = "packages.json"
 """In the place of a target."""
 
 

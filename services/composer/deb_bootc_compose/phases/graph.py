@@ -51,9 +51,9 @@ def plan(phases: Mapping[str, Phase], request: ComposeRequest, treefiles: Mappin
         DeborchError: PLUGIN_FAILED for a need that nobody meets, or a cycle; INVALID_INPUT for a selector that
             means no phase.
     """
-    _check_needs(phases)
-    _check_cycles(phases)
     _check_selectors(phases, (*request.skip_phases, *request.just_phases))
+    _check_needs(phases, _selected(phases, request))
+    _check_cycles(phases)
     chosen, skipped = _choose(phases, request, treefiles)
     needs: dict[Node, frozenset[Node]] = {}
     waits: dict[Node, frozenset[Node]] = {}
@@ -70,8 +70,14 @@ def plan(phases: Mapping[str, Phase], request: ComposeRequest, treefiles: Mappin
     return Graph(tuple(needs), needs, waits, skipped)
 
 
-def _check_needs(phases: Mapping[str, Phase]) -> None:
-    for phase in phases.values():
+def _selected(phases: Mapping[str, Phase], request: ComposeRequest) -> set[str]:
+    """Phases that --just-phase and --skip-phase leave."""
+    just = _with_needs(phases, request.just_phases) if request.just_phases else set(phases)
+    return {name for name in just if not any(matches(name, selector) for selector in request.skip_phases)}
+
+
+def _check_needs(phases: Mapping[str, Phase], selected: Set[str]) -> None:
+    for phase in (phase for name, phase in phases.items() if name in selected):
         for need in phase.needs:
             if need not in phases:
                 raise failure(
@@ -125,14 +131,14 @@ def _comes_after(phase: Phase, other: str) -> bool:
 def _choose(
     phases: Mapping[str, Phase], request: ComposeRequest, treefiles: Mapping[Target, ResolvedTreefile]
 ) -> tuple[list[Node], dict[Node, str]]:
-    just = _with_needs(phases, request.just_phases) if request.just_phases else set(phases)
+    selected = _selected(phases, request)
     chosen: list[Node] = []
     skipped: dict[Node, str] = {}
     for name, phase in phases.items():
         for node in _nodes(phase, treefiles):
             if any(matches(name, selector) for selector in request.skip_phases):
                 skipped[node] = "--skip-phase"
-            elif name not in just:
+            elif name not in selected:
                 skipped[node] = "--just-phase"
             elif phase.wanted(request, treefiles[node.target] if node.target else None):
                 chosen.append(node)
@@ -147,7 +153,7 @@ def _with_needs(phases: Mapping[str, Phase], selectors: Sequence[str]) -> set[st
         name = open_.pop()
         if name not in found:
             found.add(name)
-            open_ += phases[name].needs
+            open_ += [need for need in phases[name].needs if need in phases]
     return found
 
 
