@@ -30,7 +30,7 @@ from deb_bootc_compose.tools.absent import AbsentTools
 from deb_bootc_compose.tools.port import Tools
 from deb_bootc_compose.tools.roots import Voice
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
-from deb_bootc_compose.treefile.resolving import Asked, resolve_all
+from deb_bootc_compose.treefile.resolving import Asked, native_architecture, resolve_all, targets
 from deborch_shared.clock import Clock, SystemClock
 from deborch_shared.errors import DeborchError, ErrorCode
 
@@ -228,11 +228,11 @@ def treefiles_of(request: ComposeRequest) -> Treefiles:
         DeborchError: INVALID_INPUT, with every problem of the treefile.
     """
     with failures_are(FailureClass.TREEFILE):
-        found = resolve_all(
-            Asked(request.treefile, request.variables, request.allowed),
-            variants=request.variants,
-            architectures=request.architectures,
-        )
+        asked = Asked(request.treefile, request.variables, request.allowed)
+        architectures = request.architectures
+        if not architectures and native_architecture() in {architecture for _, architecture in targets(asked)}:
+            architectures = (native_architecture(),)
+        found = resolve_all(asked, variants=request.variants, architectures=architectures)
     changed = {} if request.outputs is None else {"outputs": request.outputs}
     return {Target(*target): treefile.model_copy(update=changed) for target, treefile in found.items()}
 

@@ -5,8 +5,11 @@ import asyncio
 import pytest
 from tests.unit.deb_bootc_compose.fakes import AMD64, ARM64, FakePhase, Watcher, engine, of_compose, request
 
+from deb_bootc_compose.engine import treefiles_of
 from deb_bootc_compose.failures import FailureClass, failure
-from deb_bootc_compose.phases.request import ComposeStatus, ComposeType
+from deb_bootc_compose.phases.request import ComposeRequest, ComposeStatus, ComposeType
+from deb_bootc_compose.treefile.outputs import OutputKind
+from deb_bootc_compose.treefile.resolving import native_architecture
 from deborch_shared.errors import DeborchError, ErrorCode
 
 
@@ -259,3 +262,19 @@ async def test_a_phase_finds_the_results_of_those_before_it(tmp_path):
     ]
     await engine(tmp_path, phases, (AMD64, ARM64)).compose(request())
     assert seen == {"one": ({"made": "gather"}, "gather"), "all": ["server.amd64", "server.arm64"]}
+
+
+def test_without_an_architecture_a_compose_is_for_this_machine_or_else_for_all(tmp_path):
+    path = tmp_path / "sample.yaml"
+
+    def architectures(of_the_treefile: str, *asked_for: str) -> list[str]:
+        path.write_text(f"suite: trixie\ncontainer: true\npackages: [apt]\narchitectures: {of_the_treefile}\n")
+        found = treefiles_of(ComposeRequest(treefile=path, architectures=asked_for, outputs=(OutputKind.TAR,)))
+        assert {treefile.outputs for treefile in found.values()} == {(OutputKind.TAR,)}
+        return sorted(target.architecture for target in found)
+
+    native = native_architecture()
+    foreign = "riscv64"
+    assert architectures(f"[{native}, {foreign}]") == [native]
+    assert architectures(f"[{native}, {foreign}]", "*") == sorted([native, foreign])
+    assert architectures(f"[{foreign}]") == [foreign]

@@ -32,7 +32,7 @@ _DEFAULT_WORKERS = 2
 def compose(  # noqa: PLR0917 - typer reads the parameters as options
     treefile: TreefilePath,
     variants: Annotated[list[str] | None, typer.Option("--variant", help="Name or pattern; none: all.")] = None,
-    architectures: Annotated[list[str] | None, typer.Option("--arch", help="None: all.")] = None,
+    architectures: Annotated[list[str] | None, typer.Option("--arch", help="Or pattern; none: this machine's.")] = None,
     variables: Variables = None,
     allowed: Allowed = None,
     outputs: Annotated[list[OutputKind] | None, typer.Option("--output", help="Instead of the treefile's.")] = None,

@@ -48,7 +48,7 @@ class ComposeRequest(BaseModel):
     variants: tuple[str, ...] = ()
     """Names or patterns; none: all."""
     architectures: tuple[str, ...] = ()
-    """None: those of the treefile."""
+    """Names or patterns; none: this machine's, or all of the treefile if it is not for that."""
     variables: dict[str, str] = {}
     allowed: tuple[Path, ...] = ()
     """Directories beside that of the treefile whose files it may name."""
