@@ -57,6 +57,7 @@ class PrivateApt:
         self.directory = directory
         self.lists = lists
         """A directory with `lists/` and `cache/`, which several configurations may share."""
+        self.architecture = ""
         self._proxies = proxies
 
     def configure(
@@ -70,6 +71,7 @@ class PrivateApt:
         preferences: Sequence[Preference] = (),
     ) -> None:
         """Write all of it."""
+        self.architecture = architecture
         for name in ("etc/sources", "etc/empty", "archives/partial"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         for name in ("lists/partial", "cache"):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from deb_bootc_compose.archives.lists import scratch_directory
 from deb_bootc_compose.failures import FailureClass, failure
@@ -121,7 +122,7 @@ class DebCache:
         return "".join(said)
 
     def _take_local(self, one: WantedDeb, uri: str) -> str:
-        path = Path("/" + uri.partition(":")[2].lstrip("/"))
+        path = Path("/" + unquote(uri.partition(":")[2]).lstrip("/"))
         if self.add(path, one.sha256):
             return ""
         return f"{path}: {'Hash Sum mismatch' if path.exists() else 'File not found'}\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from deb_bootc_compose.archives.configuration import PrivateApt
 from deb_bootc_compose.failures import FailureClass, failure
 from deborch_shared.apt.faults import FaultKind, fault_in
-from deborch_shared.apt.unmet import Why, unmet_lines
+from deborch_shared.apt.unmet import Why, quarrels, unmet_lines
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 _UNKNOWN = re.compile(r"^E: Unable to locate package (?P<name>\S+)", re.MULTILINE)
@@ -16,6 +16,11 @@ _NO_VERSION = re.compile(r"^E: (?P<what>(?:Version|Release) '[^']+' for '(?P<nam
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?")
 _DEEPEST = 8
 _NEAREST = 3
+_UNSATISFIED = re.compile(
+    r"^\s+(?P<who>[^\s:]+)\S* (?P<kind>Depends|PreDepends|Recommends) on (?P<whom>[^\s:]+).* can't be satisfied!",
+    re.MULTILINE,
+)
+_TRACED = ("-o", "Debug::pkgDepCache::Marker=1", "-o", "Debug::pkgProblemResolver=1")
 _SIMULATE = ("apt-get", "-q", "-s")
 
 
@@ -47,10 +52,22 @@ async def explained(
     )
 
 
+def nothing(architecture: str) -> DeborchError:
+    """The error for archives with no packages at all."""
+    return failure(
+        FailureClass.RESOLVE,
+        ErrorCode.NOT_FOUND,
+        f"the archives have no packages for {architecture}",
+        hint="check suite, components and architecture of the treefile",
+    )
+
+
 async def _not_there(
     apt: PrivateApt, missing: Sequence[str], refused: Sequence[str], versions: Sequence[str], excluded: Sequence[str]
 ) -> DeborchError:
     known = (await apt.run("apt-cache", "pkgnames")).output.decode("utf-8", "replace").split()
+    if not known:
+        return nothing(apt.architecture)
     said = [_unknown(name, known) for name in missing]
     said += [await _refused(apt, name, excluded) for name in refused]
     said += [f"{what}{await _available(apt, what)}" for what in versions]
@@ -91,8 +108,18 @@ async def _available(apt: PrivateApt, what: str) -> str:
 async def _chain(
     apt: PrivateApt, output: str, essential: str, requests: Sequence[str], excluded: Sequence[str]
 ) -> list[str]:
-    """apt names the first relation that it cannot meet; asked for what that needs as well, it names the next."""
-    chain: dict[str, None] = {}
+    """From what was asked for down to the relation that cannot be met.
+
+    apt's resolver tells how it came to a package. Of that one apt names the first relation that it cannot meet; asked
+    for what that needs as well, it names the next.
+    """
+    traced = await apt.run(*_SIMULATE, *_TRACED, "install", essential, *requests)
+    trace = traced.output.decode("utf-8", "replace")
+    known = list(_lines(output, excluded))
+    way = [step for step in _way(trace) if not any(line.startswith(step) for line in known)]
+    chain = dict.fromkeys(reversed(way))
+    if "Conflicts:" not in output and "Breaks:" not in output:
+        chain |= dict.fromkeys(quarrels(trace))
     asked = list(requests)
     for _ in range(_DEEPEST):
         chain.update(dict.fromkeys(_lines(output, excluded)))
@@ -102,6 +129,12 @@ async def _chain(
         asked += deeper
         output = (await apt.run(*_SIMULATE, "install", essential, *asked)).output.decode("utf-8", "replace")
     return list(chain)
+
+
+def _way(trace: str) -> Iterator[str]:
+    """Innermost first, as the resolver tells it."""
+    for match in _UNSATISFIED.finditer(trace):
+        yield f"{match['who']}: {match['kind']}: {match['whom']}"
 
 
 def _lines(output: str, excluded: Sequence[str]) -> Iterator[str]:

@@ -121,10 +121,10 @@ async def _resolved(work: PhaseWork, reading: Reading, path: Path | None) -> tup
     work.progress.step("resolving the packages")
     async with scratch_directory(work.state.scratch, "resolve") as place:
         resolved = await resolve(question, place)
-    return await asyncio.to_thread(_lock, work, reading, resolved, directory), resolved.uris
+    return await asyncio.to_thread(_lock, work, reading, resolved), resolved.uris
 
 
-def _lock(work: PhaseWork, reading: Reading, resolved: Resolved, lists: Path) -> Lock:
+def _lock(work: PhaseWork, reading: Reading, resolved: Resolved) -> Lock:
     treefile = work.treefile
     return Lock(
         suite=treefile.suite,
@@ -132,7 +132,7 @@ def _lock(work: PhaseWork, reading: Reading, resolved: Resolved, lists: Path) ->
         foreign_architectures=treefile.foreign_architectures,
         repositories=repositories(reading.archives, resolved.packages),
         packages=resolved.packages,
-        sources=sources_of(resolved.packages, lists, reading.archives),
+        sources=sources_of(resolved.packages, resolved.source_indices),
     )
 
 

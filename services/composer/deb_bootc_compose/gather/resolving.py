@@ -42,6 +42,8 @@ class Resolved:
     packages: tuple[LockedPackage, ...]
     uris: dict[str, str]
     """By SHA-256; they may have passwords in them."""
+    source_indices: tuple[tuple[Path, str], ...] = ()
+    """Files with Sources, and the name of their archive."""
 
 
 async def resolve(question: Question, place: Path) -> Resolved:
@@ -68,11 +70,17 @@ async def resolve(question: Question, place: Path) -> Resolved:
         raise await complaints.explained(apt, output, essential, question.requests, question.excluded)
     printed = {match["sha256"]: match for match in _PRINTED.finditer(output)}
     if not printed:
-        raise _nothing(reading)
+        raise complaints.nothing(reading.architecture)
     shown = await apt.run("apt-cache", "show", *(_query(match["file"]) for match in printed.values()), check=True)
     uris = {sha256: match["uri"] for sha256, match in printed.items()}
     packages = await asyncio.to_thread(_packages, shown.output.decode("utf-8", "replace"), uris, reading.archives)
-    return Resolved(sorted_packages(packages), uris)
+    return Resolved(sorted_packages(packages), uris, await _source_indices(apt, reading.archives))
+
+
+async def _source_indices(apt: PrivateApt, archives: Sequence[Archive]) -> tuple[tuple[Path, str], ...]:
+    listed = await apt.run("apt-get", "indextargets", "--format", "$(FILENAME) $(REPO_URI)", "Created-By: Sources")
+    rows = (line.split(" ") for line in listed.output.decode("utf-8", "replace").splitlines())
+    return tuple((Path(row[0]), _archive_of(row[1], archives).name) for row in rows if len(row) == 2)
 
 
 def repositories(archives: Iterable[Archive], used: Iterable[LockedPackage]) -> tuple[LockedRepository, ...]:
@@ -137,14 +145,11 @@ def _package(stanza: Deb822, sha256: str, uri: str, archives: Sequence[Archive])
 
 def _archive_of(uri: str, archives: Sequence[Archive]) -> Archive:
     """The one whose address `uri` begins with; the longest, if one is within another."""
-    matching = [one for one in archives if uri.startswith(one.uri.rstrip("/") + "/")]
+    address = _address(uri)
+    matching = [one for one in archives if address.startswith(_address(one.uri).rstrip("/") + "/")]
     return max(matching, key=lambda one: len(one.uri), default=archives[0])
 
 
-def _nothing(reading: Reading) -> Exception:
-    return failure(
-        FailureClass.RESOLVE,
-        ErrorCode.NOT_FOUND,
-        f"the archives have no essential packages for {reading.architecture}",
-        hint="check suite, components and architecture of the treefile",
-    )
+def _address(uri: str) -> str:
+    """As apt prints it: without user and password, and `file:/` however many slashes there were."""
+    return re.sub(r"^file:/*", "file:/", without_password(uri))

@@ -6,26 +6,17 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from deb_bootc_compose.archives.archive import Archive
 from deb_bootc_compose.gather.lock import LockedPackage, LockedSource
 
 
-def sources_of(packages: Iterable[LockedPackage], lists: Path, archives: Iterable[Archive]) -> tuple[LockedSource, ...]:
-    """The source of each package, sorted; with its .dsc if an index among `lists` has that version."""
+def sources_of(packages: Iterable[LockedPackage], indices: Iterable[tuple[Path, str]]) -> tuple[LockedSource, ...]:
+    """The source of each package, sorted; with its .dsc if one of the `indices` (file, archive) has that version."""
     wanted = {(package.source, package.source_version) for package in packages}
     found: dict[tuple[str, str], LockedSource] = {}
-    for archive in archives:
-        if archive.sources:
-            for path in _indices(lists / "lists", archive):
-                found.update(_in_index(path, wanted - found.keys(), archive.name))
+    for path, archive in indices:
+        if path.is_file():
+            found.update(_in_index(path, wanted - found.keys(), archive))
     return tuple(found.get(key) or LockedSource(source=key[0], version=key[1]) for key in sorted(wanted))
-
-
-def _indices(lists: Path, archive: Archive) -> Iterator[Path]:
-    """Those of `archive`: apt names files by the address, without the scheme, / as _ (and who is let in left out)."""
-    address = archive.uri.rstrip("/").partition("://")[2].rpartition("@")[2]
-    for suite in archive.suites:
-        yield from sorted(lists.glob(f"{address.replace('/', '_')}_dists_{suite.replace('/', '_')}_*_source_Sources"))
 
 
 def _in_index(

@@ -30,7 +30,8 @@ def requests(treefile: ResolvedTreefile) -> tuple[str, ...]:
     Raises:
         DeborchError: INVALID_INPUT of class TREEFILE for what is no name of a package.
     """
-    asked = [*treefile.packages, *(name for name in _implied(treefile) if name not in names(treefile.packages))]
+    named = names(treefile.packages)
+    asked = [*treefile.packages, *(name for name in _implied(treefile) if name not in named)]
     return tuple(dict.fromkeys(["apt", *asked]))
 
 
