@@ -22,6 +22,9 @@ B = ("b_1_all.deb", "10", "SHA256:bb")
 C = ("c_1_all.deb", "10", "SHA256:cc")
 
 
+NO_DOCUMENTATION = ("DPkg::Options::=--path-exclude=/usr/share/doc/*",)
+
+
 @pytest.fixture
 def store(tmp_path):
     return LayerStore(tmp_path)
@@ -51,6 +54,21 @@ def test_the_largest_layer_without_anything_else_is_the_start(store, layer):
     assert store.largest_subset([A, B, ("d_1_all.deb", "1", "")]) == "two"
     assert store.largest_subset([A]) == "one"
     assert store.largest_subset([B]) is None
+
+
+def test_a_layer_whose_packages_dpkg_changed_is_no_start_for_one_without_that(store, layer):
+    layer("plain", [A])
+    (store.directory / "changed" / "usr").mkdir(parents=True)
+    store.complete("changed", LayerContents((A, B), settings=NO_DOCUMENTATION))
+    assert store.marker("changed").settings == NO_DOCUMENTATION
+    assert store.largest_subset([A, B, C]) == "plain"
+    assert store.largest_subset([A, B, C], NO_DOCUMENTATION) == "changed"
+
+
+def test_options_for_dpkg_make_another_layer_and_those_for_downloads_do_not():
+    settings = ("-o", "Acquire::http::Proxy=x", "-o", NO_DOCUMENTATION[0])
+    assert Question(None, None, None, settings).dpkg_settings == NO_DOCUMENTATION
+    assert Answer((A,), (), NO_DOCUMENTATION).layer not in {Answer((A,), ()).layer, Answer((A,), ("gone",)).layer}
 
 
 def test_layers_do_not_pile_up_without_end(store, layer):

@@ -68,12 +68,16 @@ class Answer:
     files: tuple[File, ...]
     removed: tuple[str, ...]
     """Packages of the base that have to go (Build-Conflicts)."""
+    settings: tuple[str, ...] = ()
+    """Of apt, that shape what the packages install: `Question.dpkg_settings`."""
 
     @property
     def layer(self) -> str:
         """The name of the layer; empty if nothing has to be done."""
         if not self.files and not self.removed:
             return ""
+        if self.settings:
+            return digest_of([self.files, self.removed, self.settings])
         return digest_of([self.files, self.removed] if self.removed else self.files)
 
 

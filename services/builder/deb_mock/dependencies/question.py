@@ -27,6 +27,11 @@ class Question:
     """Options for apt beside its arguments, from plug-ins."""
 
     @property
+    def dpkg_settings(self) -> tuple[str, ...]:
+        """Those that may leave out or change files of packages. The rest decides at most which packages there are."""
+        return tuple(each for each in self.settings if each.lower().startswith("dpkg::"))
+
+    @property
     def options(self) -> tuple[str, ...]:
         profiles = ",".join(profiles_of(self.request))
         host = ("--host-architecture", str(self.request.host_architecture)) if is_cross(self.request) else ()

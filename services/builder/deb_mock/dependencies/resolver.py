@@ -162,6 +162,7 @@ class DependencyResolver:
                 put_file(sandbox, relations.NAME_INSIDE, question.dsc)
                 state = await apt.add_repositories(request.extra_sources, base.root)
                 answer, arguments = await self._answer(work, apt)
+                answer = replace(answer, settings=question.dpkg_settings)
                 sandbox.keep_changes_as(changes)
         return _Asked(answer, arguments, changes, apt.refreshed, question.key(base.name, state))
 
@@ -186,7 +187,7 @@ class DependencyResolver:
         return Dependencies(found.chain, "miss" if found.made else "hit")
 
     async def _make_from_largest(self, work: _Work, asked: _Asked, target: Path) -> LayerContents:
-        start = None if asked.answer.removed else work.store.largest_subset(asked.answer.files)
+        start = None if asked.answer.removed else work.store.largest_subset(asked.answer.files, asked.answer.settings)
         async with work.store.found(start) if start else nullcontext() as below:
             if below is not None:
                 try:
@@ -226,7 +227,7 @@ class DependencyResolver:
                     if below:
                         await _check_the_set(apt, base, answer)
                     sandbox.keep_changes_as(target)
-        return LayerContents(answer.files, tuple(path.name for path in below))
+        return LayerContents(answer.files, tuple(path.name for path in below), settings=answer.settings)
 
 
 async def _check_the_set(apt: DependencyApt, base: Base, answer: Answer) -> None:

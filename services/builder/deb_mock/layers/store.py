@@ -48,6 +48,8 @@ class LayerMarker:
     size_bytes: int
     made_at_s: float
     boot_id: str
+    settings: tuple[str, ...] = ()
+    """Of apt, that shaped what the packages installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class LayerContents:
     """Layers below it, nearest first."""
     with_apt_state: bool = False
     """Whether what `_NOT_KEPT` names is kept in it."""
+    settings: tuple[str, ...] = ()
+    """Of apt, that shaped what the packages installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +139,16 @@ class LayerStore:
         self._touch((digest, *marker.parents))
         return tuple(self.directory / name for name in (digest, *marker.parents))
 
-    def largest_subset(self, files: Iterable[File]) -> str | None:
-        """The layer with the most of `files` and nothing else. Never one with more: a missing build dependency that
-        it happens to hold would not be noticed."""
+    def largest_subset(self, files: Iterable[File], settings: tuple[str, ...] = ()) -> str | None:
+        """The layer with the most of `files` and nothing else, made with the same settings.
+
+        Never one with more: a missing build dependency that it happens to hold would not be noticed.
+        """
         wanted = frozenset(files)
         best: LayerMarker | None = None
         for marker in self.markers():
-            fits = len(marker.parents) + 1 < _DEEPEST and wanted.issuperset(marker.files)
+            alike = marker.settings == settings and wanted.issuperset(marker.files)
+            fits = alike and len(marker.parents) + 1 < _DEEPEST
             if fits and (best is None or len(marker.files) > len(best.files)):
                 best = marker
         return best.digest if best else None
@@ -156,7 +163,8 @@ class LayerStore:
         try:
             content = json.loads((self.directory / f"{digest}{MARKER}").read_text())
             files = tuple((str(name), str(size), str(known)) for name, size, known in content.pop("files"))
-            return LayerMarker(files=files, parents=tuple(content.pop("parents")), **content)
+            parents, settings = tuple(content.pop("parents")), tuple(content.pop("settings", ()))
+            return LayerMarker(files=files, parents=parents, settings=settings, **content)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -183,6 +191,7 @@ class LayerStore:
                 size_bytes=tree_size_bytes(layer),
                 made_at_s=time.time(),
                 boot_id=boot_id(),
+                settings=contents.settings,
             )
         )
 
