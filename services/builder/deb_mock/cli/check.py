@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def check(
     running: RunOptions,
     engine: EngineOptions,
     vary: Annotated[str, typer.Option(help=_VARY)] = "all",
-    result_dir: Annotated[Path | None, typer.Option(help="New directory for both builds and what differs.")] = None,
+    result_dir: Annotated[Path | None, typer.Option(help="New; default: NAME_check, NAME_check-2 and so on.")] = None,
     mode: Annotated[Mode, typer.Option(help="Architecture-dependent packages, independent ones, or both.")] = Mode.BOTH,
     tmpfs_mib: TmpfsMib = None,
     verbose: Verbose = False,
@@ -52,7 +53,7 @@ def check(
 ) -> None:
     """Build a source package twice in different surroundings, and show what differs."""
     config = with_tmpfs(engine.config(), tmpfs_mib)
-    results = (result_dir or Path(f"{_stem(source)}_check")).absolute()
+    results = (result_dir or unused(Path(f"{_stem(source)}_check"))).absolute()
 
     async def work() -> CheckResult:
         require_root()
@@ -97,6 +98,12 @@ async def _check(
 def _stem(source: str) -> str:
     """Names the directory of the results."""
     return Path(source.partition("=")[0]).absolute().name.removesuffix(".dsc")
+
+
+def unused(directory: Path) -> Path:
+    """`directory`, or with the first number that makes it one that is not there: what an earlier check found stays."""
+    numbered = (directory.with_name(f"{directory.name}-{number}") for number in count(2))
+    return next(path for path in chain([directory], numbered) if not path.exists())
 
 
 def _show(result: CheckResult) -> None:
