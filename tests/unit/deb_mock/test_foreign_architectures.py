@@ -2,7 +2,10 @@
 
 import pytest
 
+from deb_mock.doctor import kernel
+from deb_mock.doctor.finding import Status
 from deb_mock.host import foreign
+from deb_mock.host.foreign import ForeignSupport
 from deborch_shared.errors import DeborchError
 
 ARCHITECTURES = ("amd64", "i386", "arm64", "armhf", "armel", "riscv64", "ppc64el", "s390x", "loong64")
@@ -36,8 +39,34 @@ def test_each_program_is_a_complete_elf_file(architecture):
 
 def test_what_runs_is_said_to_run_and_by_what(binfmt):
     assert "processor" in foreign.probe("i386", "amd64", runs=lambda _: True, binfmt=binfmt).reason
-    (binfmt / "qemu-aarch64").write_text("enabled\n")
+    (binfmt / "qemu-aarch64").write_text("enabled\nflags: POCF\n")
     assert "qemu-user" in foreign.probe("arm64", "amd64", runs=lambda _: True, binfmt=binfmt).reason
+
+
+def test_an_interpreter_that_runs_programs_here_and_not_in_a_buildroot_does_not_count(binfmt):
+    (binfmt / "qemu-aarch64").write_text("enabled\ninterpreter /usr/bin/qemu-aarch64\nflags: OC\n")
+    support = foreign.probe("arm64", "amd64", runs=lambda _: True, binfmt=binfmt)
+    assert not support.runs
+    assert "without the flag F" in support.reason
+
+
+@pytest.mark.parametrize(
+    ("emulated", "own", "status", "said", "fix"),
+    [
+        ((), ("amd64",), Status.WARNING, "amd64 by the processor; no qemu-user for others", "arm64: get it"),
+        (("arm64",), ("amd64",), Status.OK, "amd64 by the processor; arm64 by qemu-user", ""),
+        (("broken",), ("amd64",), Status.WARNING, "amd64 by the processor; it is disabled", "arm64: get it"),
+    ],
+)
+def test_the_doctor_says_what_was_tried_and_ran(monkeypatch, emulated, own, status, said, fix):
+    arm64 = ForeignSupport(
+        "arm64", runs="arm64" in emulated, reason="it is disabled", fix="get it", by_qemu=bool(emulated)
+    )
+    answers = (*(ForeignSupport(name, runs=True, reason="") for name in own), arm64)
+    monkeypatch.setattr(foreign, "survey", lambda: answers)
+    finding = kernel.foreign_architectures(None)
+    assert (finding.status, finding.found) == (status, said)
+    assert finding.fix.endswith(fix) and bool(finding.fix) == bool(fix)
 
 
 @pytest.mark.parametrize(

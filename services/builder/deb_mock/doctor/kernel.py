@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from deb_mock.doctor.finding import Finding, Status, Subject, tried
+from deb_mock.host import foreign
 from deborch_shared.sandbox import seccomp as filters
 from deborch_shared.sandbox.cgroups import hierarchies
 from deborch_shared.sandbox.inside import syscalls
@@ -17,8 +18,6 @@ _OLDEST_UNPRIVILEGED = (5, 11)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _CONTAINER_SIGNS = {"/.dockerenv": "Docker", "/run/.containerenv": "Podman"}
 _KVM_GET_API_VERSION, _KVM_API_VERSION = 0xAE00, 12
-_BINFMT = Path("/proc/sys/fs/binfmt_misc")
-_QEMU_NAMES = {"arm64": "aarch64", "armhf": "arm", "ppc64el": "ppc64le", "riscv64": "riscv64", "s390x": "s390x"}
 
 
 def kernel(_: Subject) -> Finding:
@@ -87,23 +86,22 @@ def kvm(_: Subject) -> Finding:
 
 
 def foreign_architectures(_: Subject) -> Finding:
-    """Interpreters that run programs of other architectures in any buildroot."""
-    missing_fix = "only for builds of other architectures: apt-get install qemu-user-static binfmt-support " + (
-        "(from Debian 13 on: qemu-user-binfmt)"
+    """Which architectures a program in a buildroot may be for: tried, with the smallest program of each."""
+    answers = foreign.survey()
+    own = [each.architecture for each in answers if each.runs and not each.by_qemu]
+    emulated = [each.architecture for each in answers if each.runs and each.by_qemu]
+    broken = [each for each in answers if each.by_qemu and not each.runs]
+    parts = [f"{', '.join(own)} by the processor"] if own else []
+    parts += [f"{', '.join(emulated)} by qemu-user"] if emulated else []
+    parts += [each.reason for each in broken]
+    if emulated and not broken:
+        return Finding("foreign architectures", Status.OK, "; ".join(parts))
+    if not broken:
+        parts.append("no qemu-user for others")
+    missing = next((each for each in (*broken, *answers) if not each.runs), None)
+    fix = (
+        ""
+        if missing is None
+        else f"only for builds of other architectures, such as {missing.architecture}: {missing.fix}"
     )
-    if not (_BINFMT / "status").exists():
-        found = "binfmt_misc is not mounted: programs of other architectures do not run"
-        return Finding("foreign architectures", Status.WARNING, found, missing_fix)
-    usable = [name for name, qemu in _QEMU_NAMES.items() if _runs_everywhere(_BINFMT / f"qemu-{qemu}")]
-    if not usable:
-        return Finding("foreign architectures", Status.WARNING, "no qemu-user is registered", missing_fix)
-    return Finding("foreign architectures", Status.OK, f"{', '.join(usable)} by qemu-user")
-
-
-def _runs_everywhere(registered: Path) -> bool:
-    """Whether the interpreter is opened at registration (flag F), so that it is found from within any root."""
-    if not registered.exists():
-        return False
-    lines = registered.read_text().splitlines()
-    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
-    return "enabled" in lines and "F" in flags
+    return Finding("foreign architectures", Status.WARNING, "; ".join(parts), fix)

@@ -64,6 +64,8 @@ class ForeignSupport:
     reason: str
     fix: str = ""
     """What to do if it does not run."""
+    by_qemu: bool = False
+    """Whether a qemu-user is registered for it, which need not work."""
 
 
 Runs = Callable[[bytes], bool]
@@ -81,11 +83,18 @@ def probe(architecture: str, native: str, *, runs: Runs | None = None, binfmt: P
             reason=f"deb-mock has no program to try for {architecture}",
             fix="use a builder of that architecture, or a cross build (--host)",
         )
-    if (runs or _runs)(program(architecture)):
-        handler = binfmt / f"qemu-{machine.qemu}"
-        how = f"qemu-user runs it ({handler})" if handler.exists() else "the processor and the kernel run it"
-        return ForeignSupport(architecture, runs=True, reason=how)
-    return ForeignSupport(architecture, runs=False, reason=_why_not(machine, binfmt), fix=_fix(architecture, binfmt))
+    handler = binfmt / f"qemu-{machine.qemu}"
+    by_qemu = handler.exists()
+    if (runs or _runs)(program(architecture)) and (not by_qemu or _is_found_in_any_root(handler)):
+        how = f"qemu-user runs it ({handler})" if by_qemu else "the processor and the kernel run it"
+        return ForeignSupport(architecture, runs=True, reason=how, by_qemu=by_qemu)
+    reason, fix = _why_not(machine, binfmt), _fix(architecture, binfmt)
+    return ForeignSupport(architecture, runs=False, reason=reason, fix=fix, by_qemu=by_qemu)
+
+
+def survey() -> tuple[ForeignSupport, ...]:
+    """Of every architecture that there is a program for, this machine's own among them."""
+    return tuple(probe(architecture, native="") for architecture in _MACHINES)
 
 
 def require(architecture: str, native: str) -> None:
@@ -148,10 +157,15 @@ def _why_not(machine: _Machine, binfmt: Path) -> str:
     lines = handler.read_text().splitlines()
     if "enabled" not in lines:
         return f"qemu-{machine.qemu} is registered with binfmt_misc and disabled"
-    flags = next((line.partition(": ")[2] for line in lines if line.startswith("flags:")), "")
-    if _FIX_BINARY not in flags:
+    if not _is_found_in_any_root(handler):
         return f"qemu-{machine.qemu} is registered without the flag F, so it is not found in a buildroot"
     return f"qemu-{machine.qemu} is registered with binfmt_misc and does not run them"
+
+
+def _is_found_in_any_root(handler: Path) -> bool:
+    """Whether the interpreter was opened when it was registered."""
+    lines = handler.read_text().splitlines()
+    return any(line.startswith("flags:") and _FIX_BINARY in line.partition(":")[2] for line in lines)
 
 
 def _fix(architecture: str, binfmt: Path) -> str:
