@@ -39,21 +39,22 @@ def test_in_a_unified_hierarchy_root_makes_groups_below_its_root(host, tmp_path)
     proc = host("0::/system.slice/x.service\n", [("cgroup2", "/", "v2", "nsdelegate")])
     (tmp_path / "v2" / "system.slice" / "x.service").mkdir(parents=True)
     controllers(tmp_path / "v2", offered="cpu io memory pids", enabled="cpu io memory pids")
-    found = find(proc, euid=0)
+    found = find(proc, euid=0, in_user_namespace=False)
     assert set(found.usable) == set(CONTROLLERS)
     assert {tree.parent for tree in found.usable.values()} == {tmp_path / "v2"}
     assert found.missing == {}
 
 
-def test_another_user_makes_groups_beside_its_own(host, tmp_path):
+@pytest.mark.parametrize("who", [{"euid": 1000}, {"euid": 0, "in_user_namespace": True}])
+def test_another_user_and_its_root_of_a_namespace_make_groups_beside_their_own(host, tmp_path, who):
     proc = host("0::/user/app/mine.scope\n", [("cgroup2", "/", "v2", "nsdelegate")])
     (tmp_path / "v2" / "user" / "app" / "mine.scope").mkdir(parents=True)
     controllers(tmp_path / "v2" / "user" / "app", offered="memory pids", enabled="memory pids")
-    found = find(proc, euid=1000)
+    found = find(proc, **who)
     assert set(found.usable) == {"memory", "pids"}
     assert found.usable["memory"].parent == tmp_path / "v2" / "user" / "app"
     assert set(found.missing) == {"cpu", "io"}
-    assert "Delegate=yes" in found.missing["cpu"]
+    assert "systemd-run --user --scope" in found.missing["cpu"]
 
 
 def test_old_and_new_hierarchies_side_by_side_are_both_used(host, tmp_path):
@@ -67,7 +68,7 @@ def test_old_and_new_hierarchies_side_by_side_are_both_used(host, tmp_path):
     )
     (tmp_path / "memory" / "box").mkdir()
     controllers(tmp_path / "v2", offered="pids", enabled="pids")
-    found = find(proc, euid=0)
+    found = find(proc, euid=0, in_user_namespace=False)
     assert found.usable["memory"] == Hierarchy(1, frozenset({"memory"}), tmp_path / "memory" / "box")
     assert found.usable["pids"].version == 2
     assert found.usable["cpu"].parent == tmp_path / "cpu"
@@ -77,7 +78,7 @@ def test_old_and_new_hierarchies_side_by_side_are_both_used(host, tmp_path):
 def test_a_mount_that_shows_a_part_of_the_tree_is_understood(host, tmp_path):
     proc = host("4:memory:/docker/abc/mine\n", [("cgroup", "/docker/abc", "memory", "memory")])
     (tmp_path / "memory" / "mine").mkdir()
-    assert find(proc, euid=0).usable["memory"].parent == tmp_path / "memory" / "mine"
+    assert find(proc, euid=0, in_user_namespace=False).usable["memory"].parent == tmp_path / "memory" / "mine"
 
 
 def test_without_cgroups_every_limit_is_missing_with_the_fix(host):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from deborch_shared.sandbox.inside.id_map import in_initial_user_namespace
+
 CONTROLLERS = ("memory", "pids", "cpu", "io")
 _V1_NAMES: Mapping[str, str] = MappingProxyType(
     {"memory": "memory", "pids": "pids", "cpu": "cpu", "io": "blkio", "cpuacct": "cpuacct"}
@@ -21,6 +23,10 @@ _DELEGATED = ("user.delegate", "trusted.delegate")
 _FIX_V2 = (
     "run the service with Delegate=yes and DelegateSubgroup=main (systemd 254), or as root where the root of "
     "/sys/fs/cgroup can be written; in a container, have its processes in a group below that root"
+)
+_FIX_USER = (
+    "start it in a group that systemd gives to you: systemd-run --user --scope deb-mock ... (without a session of "
+    "systemd, have root set up one by: loginctl enable-linger); a service needs Delegate=yes and DelegateSubgroup=main"
 )
 _FIX_NONE = "mount the cgroup2 file system on /sys/fs/cgroup, writable for this process"
 
@@ -47,15 +53,22 @@ class Findings:
     """By controller: what to do about it."""
 
 
-def find(proc: Path = Path("/proc/self"), *, euid: int | None = None) -> Findings:
-    """Look at what is mounted and whether it can be written; switches controllers of v2 on for groups to come."""
+def find(
+    proc: Path = Path("/proc/self"), *, euid: int | None = None, in_user_namespace: bool | None = None
+) -> Findings:
+    """Look at what is mounted and whether it can be written; switches controllers of v2 on for groups to come.
+
+    Root of a user namespace has no more than the user who made it, so it may use what that user was given.
+    """
     euid = os.geteuid() if euid is None else euid
+    mapped = not in_initial_user_namespace() if in_user_namespace is None else in_user_namespace
+    is_user = euid != 0 or mapped
     own = _memberships((proc / "cgroup").read_text())
     usable: dict[str, Hierarchy] = {}
     unified: Hierarchy | None = None
     for kind, mount_root, mount, options in _mounts((proc / "mountinfo").read_text()):
         if kind == "cgroup2" and unified is None:
-            unified = _unified(mount, _below(mount, mount_root, own.get("", "/")), euid)
+            unified = _unified(mount, _below(mount, mount_root, own.get("", "/")), euid, is_user=is_user)
         elif kind == "cgroup":
             for controller, name in _V1_NAMES.items():
                 if name in options:
@@ -64,12 +77,12 @@ def find(proc: Path = Path("/proc/self"), *, euid: int | None = None) -> Finding
                         usable[controller] = Hierarchy(1, frozenset({controller}), parent)
     if unified is not None:
         usable.update(dict.fromkeys(unified.controllers, unified))
-    fix = _FIX_NONE if unified is None and not usable else _FIX_V2
+    fix = _FIX_NONE if unified is None and not usable else _FIX_USER if is_user else _FIX_V2
     return Findings(usable, unified, {name: fix for name in CONTROLLERS if name not in usable})
 
 
-def _unified(mount: Path, own: Path, euid: int) -> Hierarchy | None:
-    parent = _unified_parent(mount, own, euid)
+def _unified(mount: Path, own: Path, euid: int, *, is_user: bool) -> Hierarchy | None:
+    parent = _unified_parent(mount, own, euid, is_user=is_user)
     if parent is None:
         return None
     offered, enabled = _words(parent / "cgroup.controllers"), _words(parent / "cgroup.subtree_control")
@@ -80,8 +93,8 @@ def _unified(mount: Path, own: Path, euid: int) -> Hierarchy | None:
     return Hierarchy(2, frozenset(_words(parent / "cgroup.subtree_control")) & frozenset(CONTROLLERS), parent)
 
 
-def _unified_parent(mount: Path, own: Path, euid: int) -> Path | None:
-    if own != mount and _can_be_used(own.parent) and (euid != 0 or _is_delegated(own.parent)):
+def _unified_parent(mount: Path, own: Path, euid: int, *, is_user: bool) -> Path | None:
+    if own != mount and _can_be_used(own.parent) and (is_user or _is_delegated(own.parent)):
         return own.parent
     return mount if euid == 0 and _can_be_used(mount) else None
 
