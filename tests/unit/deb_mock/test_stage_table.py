@@ -10,8 +10,8 @@ from deb_mock.model import Stage, StageTime
 from deborch_shared.sandbox.usage import ResourceUse
 
 
-def shown(what):
-    console = Console(file=StringIO(), width=200)
+def shown(what, width=200):
+    console = Console(file=StringIO(), width=width)
     console.print(what)
     return console.file.getvalue()
 
@@ -20,10 +20,21 @@ def test_stages_are_shown_with_what_they_cost_and_nothing_that_is_not_known():
     use = ResourceUse(cpu_user_s=1.5, cpu_system_s=0.5, memory_peak_bytes=64 << 20)
     stages = stages_as_dicts([StageTime(Stage.BASE, 0.25, 0.0), StageTime(Stage.BUILD, 2.0, 2.0, use)])
     text = shown(stage_table(stages, failed="build"))
-    assert "memory peak" in text
-    assert "64.0 MiB" in text
-    assert "2.00 s" in text
+    assert "memory peak MiB" in text
+    assert " 64.0" in text
+    assert " 2.00" in text
     assert "read" not in text
+
+
+def test_the_costs_of_a_large_build_fit_into_80_columns_with_nothing_cut_off():
+    use = ResourceUse(
+        memory_peak_bytes=12345 << 20, read_bytes=12345 << 20, written_bytes=23456 << 20,
+        disk_bytes=34567 << 20, pids_peak=12345, oom_kills=3,
+    )  # fmt: skip
+    text = shown(stage_table(stages_as_dicts([StageTime(Stage.SOURCE, 12345.5, 9999.25, use)])), width=80)
+    assert "…" not in text
+    for cell in ("package", "12345.50", "9999.25", "12345.0", "23456.0", "34567.0", "12345", "3"):
+        assert cell in text
 
 
 def test_every_column_is_a_field_of_the_report():

@@ -186,7 +186,7 @@ def _as_json(found: Inventory) -> dict[str, Any]:
 
 
 def _bases(found: Inventory) -> Table:
-    table = Table(Column("base", no_wrap=True), "age", "used", "size", "layers", "", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table("base", "age", "used", "size", "layers", "")
     for entry in found.bases:
         base = entry.base
         marks = [mark for mark, is_so in (("[green]newest", entry.newest), ("[cyan]in use", entry.in_use)) if is_so]
@@ -197,15 +197,15 @@ def _bases(found: Inventory) -> Table:
 
 
 def _layers(found: Inventory) -> Table:
-    table = Table("layer", Column("on", no_wrap=True), "packages", "used", "size", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table("on", "layer", "packages", "used", "size")
     for entry in found.layers:
         on = entry.tree + (f" + {entry.below}" if entry.below else "")
-        table.add_row(entry.digest[:12], on, str(entry.packages), _age(entry.used_at_s), _mib(entry.size_bytes))
+        table.add_row(on, entry.digest[:12], str(entry.packages), _age(entry.used_at_s), _mib(entry.size_bytes))
     return table
 
 
 def _buildroots(found: Inventory) -> Table:
-    table = Table("buildroot", "state", "owner's pid", "age", "size", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table("buildroot", "state", "owner's pid", "age", "size")
     for entry in found.buildroots:
         state = f"[{_STATE_STYLES[entry.state]}]{entry.state}"
         table.add_row(entry.name, state, str(entry.pid), f"{entry.age_s:.0f} s", _mib(entry.size_bytes))
@@ -213,11 +213,17 @@ def _buildroots(found: Inventory) -> Table:
 
 
 def _kept(found: Inventory) -> Table:
-    table = Table("kept buildroot", "suite", "architecture", "age", "")
+    table = _table("kept buildroot", "suite", "architecture", "age", "")
     for entry in found.kept:
         one = entry.buildroot
         table.add_row(one.name, one.suite, one.architecture, _age(one.made_at_s), "in use" if entry.in_use else "")
     return table
+
+
+def _table(long: str, *short: str) -> Table:
+    """On a narrow terminal the first column goes on in further lines, and nothing is cut off."""
+    columns = (Column(name, no_wrap=True) for name in short)
+    return Table(Column(long, overflow="fold"), *columns, box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _age(since_s: float) -> str:
