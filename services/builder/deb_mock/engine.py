@@ -17,6 +17,7 @@ from deb_mock.buildroots.buildroot import Buildroots, check_name
 from deb_mock.buildroots.named import NamedBuildroots
 from deb_mock.buildroots.sessions import BuildrootSession
 from deb_mock.builds import build_ending
+from deb_mock.builds.failed_buildroot import OnFailed, untimed
 from deb_mock.builds.ongoing import OngoingWork
 from deb_mock.builds.pipeline import BuildPipeline
 from deb_mock.builds.report import BuildReport
@@ -142,8 +143,11 @@ class Engine:
         on_log: LogSink,
         on_stage: StageSink | None = None,
         on_sample: SampleSink | None = None,
+        on_failed: OnFailed | None = None,
     ) -> BuildResult:
         """Build one source package; the result directory appears whole, or not at all.
+
+        `on_failed` gets the buildroot if the build fails in it.
 
         Cancelling the task that awaits this ends everything in the buildroot and removes it.
 
@@ -167,10 +171,12 @@ class Engine:
                 async with build_ending.told(report, steps, log_path):
                     with plain_failures():
                         async with (
-                            time_limit(request.timeout_s),
+                            time_limit(request.timeout_s) as limit,
                             self._plugins.of_build(request, steps, log_path) as hooks,
                         ):
-                            hooks.result = result = await self._pipeline.build(results, steps, log_path, report, hooks)
+                            hooks.result = result = await self._pipeline.build(
+                                results, steps, log_path, report, hooks, untimed(limit, on_failed)
+                            )
                             if report.refusal is not None:
                                 raise report.refusal
         return result

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 
 import pytest
 from tests.integration.deb_mock.conftest import processes_of, what_is_left
+from tests.integration.deb_mock.terminal import on_a_terminal
 
 from deborch_shared import process
 
@@ -61,6 +63,47 @@ async def test_failures_have_exit_codes_and_no_traceback(command, request_for, b
     assert said in text
     assert "what to do:" in text
     assert "Traceback" not in text
+
+
+async def test_a_failed_build_opens_a_shell_in_its_buildroot_as_the_build_was_and_then_removes_it(
+    command, request_for, config
+):
+    request = request_for("echo half > made; false")
+    argv = command(
+        "build", request.dsc, "--result-dir", request.result_dir, "--shell-on-failure",
+        "--build-option", "nocheck", "--timeout", 40,
+    )  # fmt: skip
+    with on_a_terminal(argv, os.environ) as terminal:
+        await terminal.see(b"failed:")
+        terminal.type(b"echo $(id -un) $(cat made) $(basename $PWD) $DEB_BUILD_OPTIONS\n")
+        await terminal.see(b"builder half tiny-1.0 parallel=")
+        terminal.type(b"ls /sys/class/net; touch /etc/no\n")
+        await terminal.see(b"\r\nlo\r\n")
+        await terminal.see(b"Permission denied")
+        terminal.type(b"exit 9\n")
+        assert await terminal.ended() == 1
+    assert b"dpkg-buildpackage failed with exit code 2" in terminal.seen
+    assert what_is_left(config.state_dir) == []
+
+
+async def test_the_shell_of_a_failed_build_can_be_roots_and_is_not_ended_by_the_builds_time_limit(command, request_for):
+    request = request_for("false")
+    argv = command(
+        "build", request.dsc, "--result-dir", request.result_dir, "--shell-on-failure", "--shell-user", "root"
+    )
+    with on_a_terminal([*argv, "--timeout", "8"], os.environ) as terminal:
+        await terminal.see(b"failed:")
+        await asyncio.sleep(8)
+        terminal.type(b"id -un; exit\n")
+        await terminal.see(b"root\r\n")
+        assert await terminal.ended() == 1
+
+
+async def test_a_shell_on_failure_needs_a_terminal_and_says_so_before_it_builds(command, request_for):
+    argv = command("build", request_for("false").dsc, "--shell-on-failure")
+    result = await process.run(argv, check=False)
+    assert result.returncode == 3
+    assert b"--shell-on-failure needs a terminal" in result.output
 
 
 async def test_a_missing_file_is_an_error_with_a_hint(command, tmp_path):

@@ -3,16 +3,12 @@
 import asyncio
 import json
 import os
-import pty
-import signal
-import struct
 import subprocess
 import sys
-import termios
-from fcntl import ioctl
 
 import pytest
 from tests.integration.deb_mock.conftest import processes_of, what_is_left
+from tests.integration.deb_mock.terminal import on_a_terminal
 
 from deborch_shared import process
 
@@ -87,37 +83,22 @@ async def test_a_killed_command_leaves_the_buildroot_and_nothing_else(deb_mock, 
 
 async def test_the_shell_has_a_terminal_with_size_signals_and_exit_code(deb_mock, work):
     argv = [sys.executable, "-m", "deb_mock", "shell", work, "--env", "PS1=ready> "]
-    pid, keys = pty.fork()
-    if pid == 0:
-        os.execve(argv[0], argv, deb_mock.environment)  # noqa: S606 - a child of fork can do nothing else
-    seen = b""
-
-    async def see(text):
-        nonlocal seen
-        async with asyncio.timeout(60):
-            while text not in seen:
-                seen += await asyncio.to_thread(os.read, keys, 4096)
-
-    try:
-        ioctl(keys, termios.TIOCSWINSZ, struct.pack("4H", 33, 99, 0, 0))
-        await see(b"ready> ")
-        os.write(keys, b"tty; stty size\n")
-        await see(b"/dev/pts/0")
-        await see(b"33 99")
-        ioctl(keys, termios.TIOCSWINSZ, struct.pack("4H", 44, 111, 0, 0))
-        os.kill(pid, signal.SIGWINCH)
+    with on_a_terminal(argv, deb_mock.environment) as terminal:
+        await terminal.see(b"ready> ")
+        terminal.type(b"tty; stty size\n")
+        await terminal.see(b"/dev/pts/0")
+        await terminal.see(b"33 99")
+        terminal.resize(44, 111)
         await asyncio.sleep(0.2)
-        os.write(keys, b"stty size\n")
-        await see(b"44 111")
-        os.write(keys, b"sleep 1000\n")
+        terminal.type(b"stty size\n")
+        await terminal.see(b"44 111")
+        terminal.type(b"sleep 1000\n")
         await asyncio.sleep(0.5)
-        os.write(keys, b"\x03")
-        os.write(keys, b"echo interrupted-$?\n")
-        await see(b"interrupted-130")
-        os.write(keys, b"exit 9\n")
-        assert os.waitstatus_to_exitcode((await asyncio.to_thread(os.waitpid, pid, 0))[1]) == 9
-    finally:
-        os.close(keys)
+        terminal.type(b"\x03")
+        terminal.type(b"echo interrupted-$?\n")
+        await terminal.see(b"interrupted-130")
+        terminal.type(b"exit 9\n")
+        assert await terminal.ended() == 9
 
 
 async def test_packages_and_files_go_in_and_files_come_out(deb_mock, work, tmp_path):

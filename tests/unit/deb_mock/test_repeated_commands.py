@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deb_mock.cli import build, caches
+from deb_mock.cli import build, caches, check
 from deb_mock.cli.app import app
 from deb_mock.cli.explain import show
 from deb_mock.cli.options import read_repository
@@ -59,7 +59,7 @@ def test_updating_all_goes_on_after_a_suite_that_cannot_be_read_and_reports_it(r
 def test_only_results_without_a_directory_of_their_own_replace_those_of_before(run, monkeypatch, options, merged):
     asked = []
 
-    async def noted(_config, template, _sources, _options, _result_dir, verbose):
+    async def noted(_config, template, _sources, _options, _result_dir, verbose, shell):
         asked.append(template.merge_results)
         return ()
 
@@ -80,3 +80,11 @@ def test_why_a_suite_could_not_be_looked_into_is_told_whole(capsys):
     answer = Explanation("x", "1", "bookworm", "amd64", installable=False, not_read=(NotRead("sid", reason),))
     show(answer)
     assert f"sid could not be looked into: {reason}" in capsys.readouterr().out
+
+
+def test_a_check_leaves_what_earlier_ones_found(tmp_path):
+    found = []
+    for _ in range(3):
+        found.append(check.unused(tmp_path / "hello_check"))
+        found[-1].mkdir()
+    assert [path.name for path in found] == ["hello_check", "hello_check-2", "hello_check-3"]

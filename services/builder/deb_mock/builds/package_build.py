@@ -10,6 +10,7 @@ from debian.deb822 import Deb822
 from deb_mock.archives.repositories import put_file
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.buildroots.scratch import used_bytes
+from deb_mock.builds.failed_buildroot import FailedBuildroot, OnFailed, shown_if_it_fails
 from deb_mock.builds.report import BuildReport
 from deb_mock.engine_config import SignaturePolicy
 from deb_mock.failures import FailureClass, failure, failures_are
@@ -54,6 +55,7 @@ class PackageBuilds:
         report: BuildReport,
         *,
         hooks: BuildHooks,
+        on_failed: OnFailed | None = None,
     ) -> list[Artifact]:
         """Build `package` as the request of `report` says, and put what comes out into `results`.
 
@@ -67,6 +69,7 @@ class PackageBuilds:
                 opened = self._opened(base, layers, package, steps, report, hooks)
                 build = await stack.enter_async_context(opened)
                 inside = await stack.enter_async_context(hooks.buildroot(build.sandbox, build.workspace))
+                await stack.enter_async_context(shown_if_it_fails(build.failed, on_failed))
             with steps.stage(Stage.UNPACK):
                 await inside.before(Stage.UNPACK)
                 await self._unpack(build, package, plan)
@@ -165,6 +168,14 @@ class _Build:
         self.workspace = spec.workspace
         self._uid = report.request.surroundings.uid
         self._environment = environment
+
+    @property
+    def failed(self) -> FailedBuildroot:
+        """As it is shown if the build fails."""
+        request, path = self.report.request, self.report.build_path
+        return FailedBuildroot(
+            self.sandbox, self.workspace, path, request.surroundings.uid, self._environment, request.network
+        )
 
     async def run(self, argv: list[str], cwd: str, *, program: str = "", network: bool = False) -> None:
         result = await self.steps.run(

@@ -10,6 +10,7 @@ from deb_mock.bases.store import BaseStore
 from deb_mock.buildroots.buildroot import Buildroots
 from deb_mock.builds import build_ending
 from deb_mock.builds.check_rooms import Rooms
+from deb_mock.builds.failed_buildroot import OnFailed
 from deb_mock.builds.package_build import PackageBuilds
 from deb_mock.builds.report import BuildReport
 from deb_mock.caches.garbage import GarbageCollector
@@ -58,7 +59,13 @@ class BuildPipeline:
         self._builds = PackageBuilds(buildroots, config.orig_signature)
 
     async def build(
-        self, results: ResultDirectory, steps: Steps, log_path: Path, report: BuildReport, hooks: BuildHooks
+        self,
+        results: ResultDirectory,
+        steps: Steps,
+        log_path: Path,
+        report: BuildReport,
+        hooks: BuildHooks,
+        on_failed: OnFailed | None,
     ) -> BuildResult:
         """Build `report.request`; what is found out on the way goes into `report`, also if it fails.
 
@@ -84,7 +91,9 @@ class BuildPipeline:
                 dependencies = await held.enter_async_context(self._layers(base, package, steps, report, hooks))
                 report.layers, report.dependency_cache = dependencies.layers, dependencies.cache
                 await hooks.dependencies_ready()
-            artifacts = await self._builds.build(base, report.layers, package, results, steps, report, hooks=hooks)
+            artifacts = await self._builds.build(
+                base, report.layers, package, results, steps, report, hooks=hooks, on_failed=on_failed
+            )
             collected = await hooks.collected(results, artifacts)
             rooms = Rooms(self._dependencies, self._buildroots, base, package, request, steps, collected)
             with steps.stage(Stage.CHECK) if hooks.has_checks else nullcontext():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from deb_mock.builds.failed_buildroot import OnFailed
 from deb_mock.chains import build_sequence
 from deb_mock.chains.ready_source import make_ready, read_description
 from deb_mock.chains.repository import ChainRepository
@@ -83,12 +84,14 @@ class Chain:
         options: ChainOptions,
         result_dir_of: Callable[[SourceDescription], Path],
         watch: Watch,
+        on_failed: OnFailed | None = None,
     ) -> None:
         self._engine = engine
         self._template = template
         self._options = options
         self._result_dir_of = result_dir_of
         self._watch = watch
+        self._on_failed = on_failed
 
     async def run(self, arguments: Sequence[tuple[str, SourceArgument]]) -> tuple[Outcome, ...]:
         """Build all, or up to the first failure; what was not tried is skipped.
@@ -133,7 +136,9 @@ class Chain:
         )
         try:
             with self._watch(source.description, result_dir) as watcher:
-                result = await self._engine.build(request, on_log=watcher.on_log, on_stage=watcher.on_stage)
+                result = await self._engine.build(
+                    request, on_log=watcher.on_log, on_stage=watcher.on_stage, on_failed=self._on_failed
+                )
                 if not alone:
                     await repository.add(result.artifacts, self._control_of)
         except DeborchError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from deb_mock.cli.build_options import (
     with_tmpfs,
 )
 from deb_mock.cli.chain_reports import ChainReports, show
+from deb_mock.cli.failed_shell import FailedShell, ShellOptions
 from deb_mock.cli.finish import finish
 from deb_mock.cli.option_groups import with_groups
 from deb_mock.cli.options import EPILOG, AsJson, results_directory
@@ -100,6 +102,7 @@ def build(
     order: OrderOptions,
     running: RunOptions,
     signatures: SignatureOptions,
+    shell: ShellOptions,
     engine: EngineOptions,
     result_dir: Annotated[
         Path | None, typer.Option(help="New or empty; default: NAME_VERSION_result, where new files replace old ones.")
@@ -117,7 +120,8 @@ def build(
     async def work() -> tuple[Outcome, ...]:
         template = running.applied(dependencies.applied(await target.request("cli")))
         template = package.applied(replace(template, merge_results=merge or result_dir is None), version)
-        return await _build(config, template, sources, order.of_chain(), result_dir, verbose=verbose)
+        wanted = shell.wanted(config)
+        return await _build(config, template, sources, order.of_chain(), result_dir, verbose=verbose, shell=wanted)
 
     show(finish(work(), as_json=as_json), as_json=as_json)
 
@@ -130,6 +134,7 @@ async def _build(
     result_dir: Path | None,
     *,
     verbose: bool,
+    shell: FailedShell | None,
 ) -> tuple[Outcome, ...]:
     require_root()
     arguments = [(text, understand(text)) for text in sources]
@@ -145,9 +150,12 @@ async def _build(
     try:
         await engine.recover()
         reports = ChainReports(directory, verbose=verbose, count=len(sources))
-        outcomes = await Chain(engine, template, options, result_dir_of, reports.watch).run(arguments)
+        on_failed = None if shell is None else partial(shell.open, reports.quiet)
+        outcomes = await Chain(engine, template, options, result_dir_of, reports.watch, on_failed).run(arguments)
     finally:
         await engine.close()
+    if shell is not None and any(one.state == "failed" for one in outcomes):
+        shell.say_if_there_was_none()
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error
     return outcomes

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,6 +31,7 @@ class ChainReports:
         self._verbose = verbose
         self._count = count
         self._number = 0
+        self._progress: Progress | None = None
 
     @contextmanager
     def watch(self, source: SourceDescription | None, result_dir: Path) -> Iterator[Progress]:
@@ -44,8 +45,12 @@ class ChainReports:
             heading = f"{source.name} {source.version} ({self._number} of {self._count})"
             Console(stderr=True).print(heading, style="bold", highlight=False)
         result_dir.parent.mkdir(parents=True, exist_ok=True)
-        with Progress(verbose=self._verbose) as progress:
-            yield progress
+        with Progress(verbose=self._verbose) as self._progress:
+            yield self._progress
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """The screen is somebody else's meanwhile."""
+        return nullcontext() if self._progress is None else self._progress.quiet()
 
 
 class _LoggedProgress(Progress):

@@ -1,7 +1,8 @@
 """What the command line shows of a build: its stages as they pass, and at the end what each of them cost."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,13 +24,13 @@ DOING = {
     Stage.CHECK: "checks",
 }
 COLUMNS = {
-    "wall_s": "wall",
-    "cpu_s": "cpu",
-    "memory_peak_bytes": "memory peak",
-    "read_bytes": "read",
-    "written_bytes": "written",
-    "disk_bytes": "files",
-    "pids_peak": "processes",
+    "wall_s": "wall s",
+    "cpu_s": "cpu s",
+    "memory_peak_bytes": "memory peak MiB",
+    "read_bytes": "read MiB",
+    "written_bytes": "written MiB",
+    "disk_bytes": "files MiB",
+    "pids_peak": "pids",
     "oom_kills": "killed for memory",
 }
 """Of the table of stages."""
@@ -56,6 +57,15 @@ class Progress:
         if self._status is not None:
             self._status.stop()
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """The screen is somebody else's meanwhile."""
+        if self._status is not None:
+            self._status.stop()
+        yield
+        if self._status is not None:
+            self._status.start()
+
     def on_stage(self, stage: Stage, elapsed_s: float) -> None:
         """A stage begins."""
         doing = DOING.get(stage, stage.value)
@@ -78,9 +88,12 @@ class Progress:
 
 
 def stage_table(stages: Sequence[Mapping[str, Any]], *, failed: str = "") -> Table:
-    """Stages with what they cost, as in the report; a cost that no stage has is no column. The report has more."""
+    """Stages with what they cost, as in the report; a cost that no stage has is no column. The report has more.
+
+    Units stand in the headings, which wrap, so that all of it fits into 80 columns.
+    """
     names = [name for name in COLUMNS if any(stage.get(name) for stage in stages)]
-    table = Table("stage", box=None, pad_edge=False, header_style="bold")
+    table = Table("stage", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in names:
         table.add_column(COLUMNS[name], justify="right")
     for stage in stages:
@@ -103,7 +116,7 @@ def _doing(stage: str) -> str:
 
 def _shown(name: str, value: object) -> str:
     if isinstance(value, int | float) and name.endswith("_s"):
-        return f"{value:.2f} s"
+        return f"{value:.2f}"
     if isinstance(value, int | float) and name.endswith("_bytes"):
-        return f"{value / _MIB:.1f} MiB"
+        return f"{value / _MIB:.1f}"
     return "" if value is None else str(value)

@@ -10,11 +10,11 @@ from deborch_shared.errors import ErrorCode
 
 
 @asynccontextmanager
-async def time_limit(timeout_s: float) -> AsyncIterator[None]:
+async def time_limit(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
     """End what runs within after `timeout_s`, with a failure of class timeout."""
     try:
         async with asyncio.timeout(timeout_s) as limit:
-            yield
+            yield limit
     except TimeoutError as error:
         if not limit.expired():
             raise
