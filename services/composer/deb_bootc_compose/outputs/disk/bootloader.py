@@ -29,6 +29,8 @@ set timeout=1
 syslinux_configfile -s ($root)/boot/loader/syslinux.cfg
 """
 _BIOS_TARGET = "i386-pc"
+_BIOS_MODULES = ("biosdisk", "serial", "linux16")
+"""For BIOS, GRUB makes linux16 of what syslinux.cfg says."""
 _KERNEL_SECTOR, _DRIVE_CHECK = 0x5C, 0x66
 """In boot.img: where core.img begins; a jump that is blanked on hard disks, for firmware that names the wrong one."""
 _BOOT_CODE_BYTES = 440
@@ -83,7 +85,7 @@ async def install_bios(tools: Tools, plan: DiskPlan, disk: Path, directory: Path
     if plan.bios is None:
         raise ValueError("the plan has no BIOS boot partition")
     core, boot = directory / "core.img", directory / "boot.img"
-    await _make_image(tools, _BIOS_TARGET, core, plan, "/boot/grub", ("biosdisk", "serial"))
+    await _make_image(tools, _BIOS_TARGET, core, plan, "/boot/grub", _BIOS_MODULES)
     source = f"/usr/lib/grub/{_BIOS_TARGET}/boot.img"
     await tools.run(["cp", source, str(boot)], bound=[Bound(directory, writable=True)])
     await asyncio.to_thread(_write_bios, plan.bios.first_sector, plan.bios.size_bytes, disk, boot, core)

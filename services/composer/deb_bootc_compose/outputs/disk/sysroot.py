@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,19 +35,19 @@ class Deployment:
 async def make_sysroot(
     tools: Tools, repository: Path, directory: Path, deployment: Deployment, *, on_output: OutputSink | None = None
 ) -> None:
-    """Fill the new `directory`, with hard links into `repository`: not to be written to, and on one file system.
+    """Fill the new `directory`, with hard links into `repository` where that can be: not to be written to.
 
     Raises:
         DeborchError: PROCESS_FAILED with what ostree said; CONFLICT if the commit has no kernel.
     """
     commit = checked_commit(deployment.commit)
     await asyncio.to_thread(directory.mkdir, parents=True)
-    both = Bound(Path(os.path.commonpath([repository, directory])), writable=True)
+    bound = _seen(repository, directory)
 
-    async def ostree(*arguments: str, binds: Iterable[Bound] = ()) -> None:
+    async def ostree(*arguments: str) -> None:
         await tools.run(
             ["ostree", *arguments],
-            bound=(both, *binds),
+            bound=bound,
             env={"SOURCE_DATE_EPOCH": str(deployment.epoch)},
             on_output=on_output,
             timeout_s=_TAKES_AT_MOST_S,
@@ -69,6 +68,14 @@ async def make_sysroot(
     )
     await ostree("config", own, "unset", "core.fsync")
     await asyncio.to_thread(_finish, directory, deployment)
+
+
+def _seen(repository: Path, directory: Path) -> tuple[Bound, ...]:
+    """Hard links need one mount that holds both; without such a one ostree copies."""
+    both = Path(os.path.commonpath([repository, directory]))
+    if both == Path("/"):
+        return (Bound(repository), Bound(directory, writable=True))
+    return (Bound(both, writable=True),)
 
 
 def deployment_in(sysroot: Path, commit: str) -> Path:
