@@ -165,6 +165,7 @@ def settle(tree: Tree, *, readonly_executables: bool) -> int:
         DeborchError: CHECK_FAILED of class TREE for a name that is not UTF-8.
     """
     total_bytes = 0
+    _drop_overlay_attributes(tree.root)
     seen: set[tuple[int, int]] = set()
     for path, status in tree.walk():
         if not path.isprintable() and not _is_text(path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.gather.lock import Lock
 from deb_bootc_compose.ostree.tree import Tree
+from deb_bootc_compose.ostree.unsynced import unsynced
 from deb_bootc_compose.treefile.packages import Selection
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deborch_shared import process
@@ -86,7 +87,7 @@ async def make_rootfs(
     command = mmdebstrap_command(root, repository, lock, treefile, preseeds)
     try:
         await process.run(
-            [*_ENDED_WITH_US, *_IN_NAMESPACES, *command],
+            [*_ENDED_WITH_US, *_IN_NAMESPACES, *unsynced(command)],
             env={**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "INITRD": "No", "TMPDIR": str(scratch)},
             on_output=on_output,
             timeout_s=_TAKES_AT_MOST_S,

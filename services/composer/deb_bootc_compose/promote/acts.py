@@ -23,7 +23,7 @@ async def open_published(
     Raises:
         DeborchError: NOT_FOUND of class SIGNATURE if that key is not there.
     """
-    async with signing_key(settings.sign if sign else None) as key:
+    async with signing_key(settings.sign if sign else None, tools) as key:
         yield PublishedRepository(directory, tools, settings, key, on_output)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deb_bootc_compose.commits.repository import OstreeRepository
 from deb_bootc_compose.failures import FailureClass, failure
-from deb_bootc_compose.tools.port import Bound
+from deb_bootc_compose.tools.port import Bound, Tools
 from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import ProcessResult
@@ -59,8 +59,10 @@ class SigningKey:
 
 
 @asynccontextmanager
-async def signing_key(fingerprint: str | None) -> AsyncIterator[SigningKey | None]:
+async def signing_key(fingerprint: str | None, tools: Tools) -> AsyncIterator[SigningKey | None]:
     """The secret key `fingerprint` of the user's keyring (GNUPGHOME); None for None.
+
+    It is imported by gpg of the tools root, which will use it: versions keep secret keys in ways of their own.
 
     Raises:
         DeborchError: NOT_FOUND of class SIGNATURE if there is no such secret key, or it needs a passphrase.
@@ -79,18 +81,22 @@ async def signing_key(fingerprint: str | None) -> AsyncIterator[SigningKey | Non
                 f"there is no secret key {fingerprint} that can be used without a passphrase",
                 hint="see gpg --list-secret-keys; set GNUPGHOME to the keyring that has it, or do not sign",
             )
-        await _gpg("--homedir", str(keyring), "--import", stdin=exported.output, check=True)
-        await process.run(["gpgconf", "--homedir", str(keyring), "--kill", "all"], timeout_s=_TAKES_AT_MOST_S)
+        await tools.run(
+            ["gpg", "--batch", "--quiet", "--homedir", str(keyring), "--import"],
+            stdin=exported.output,
+            bound=(Bound(keyring, writable=True),),
+            timeout_s=_TAKES_AT_MOST_S,
+        )
         yield SigningKey(fingerprint, keyring)
     finally:
         await asyncio.to_thread(shutil.rmtree, keyring, ignore_errors=True)
 
 
-async def _gpg(*arguments: str, stdin: bytes | None = None, check: bool = False) -> ProcessResult:
+async def _gpg(*arguments: str) -> ProcessResult:
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     environment |= {name: os.environ[name] for name in ("GNUPGHOME", "HOME") if name in os.environ}
     command = ["gpg", "--batch", "--no-tty", "--quiet", *arguments]
-    return await process.run(command, stdin=stdin, env=environment, timeout_s=_TAKES_AT_MOST_S, check=check)
+    return await process.run(command, env=environment, timeout_s=_TAKES_AT_MOST_S, check=False)
 
 
 def _not_signed(what: str, result: ProcessResult) -> DeborchError:
