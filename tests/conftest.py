@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+from tests import workers
 
 from deborch_cli.local.postgres import EmbeddedPostgres
 from deborch_cli.local.rabbitmq import EmbeddedRabbitMQ
@@ -31,7 +32,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SETUP_HINT = "bin/test --setup-only installs what the tests need"
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> workers.Scheduler:
+    return workers.Scheduler(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    workers.in_order(items)
     if os.geteuid() == 0:
         return
     for item in items:

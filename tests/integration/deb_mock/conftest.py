@@ -52,7 +52,7 @@ def log():
 def request_for(tmp_path):
     """Makes a source package and a request to build it."""
 
-    def make(body="true", *, build_depends="", timeout_s=120.0, log_limit_bytes=64 << 20):
+    def make(body="true", *, build_depends="", timeout_s=400.0, log_limit_bytes=64 << 20):
         source_dir = tmp_path / "source"
         source_dir.mkdir()
         dsc = make_source(source_dir, body=body, build_depends=build_depends)
