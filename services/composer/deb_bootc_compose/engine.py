@@ -26,6 +26,7 @@ from deb_bootc_compose.state.compose_directory import (
     open_compose,
 )
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.quiet import at_work
 from deb_bootc_compose.tools.absent import AbsentTools
 from deb_bootc_compose.tools.port import Tools
 from deb_bootc_compose.tools.roots import Voice
@@ -190,7 +191,8 @@ class Engine:
                 users=users,
                 before=_finished_before(directory) if resumed else {},
             )
-            return await self._run_phases(run)
+            async with at_work(self.state):
+                return await self._run_phases(run)
 
     async def _run_phases(self, run: ComposeRun) -> ComposeResult:
         began_s = self.clock.monotonic_s()

@@ -7,14 +7,19 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from tests.unit.deb_bootc_compose.fake_tools import FakeTools
 from tests.unit.deb_bootc_compose.fakes import FakePhase, engine, of_compose, request
 
+from deb_bootc_compose.commits.work_refs import WorkRefs
 from deb_bootc_compose.comparison.composes import compare_composes
+from deb_bootc_compose.phases.request import ComposeStatus
+from deb_bootc_compose.promote.latest import PromoteLatest
 from deb_bootc_compose.state.compose_directory import id_prefix, latest_of, make_compose, move_latest, open_compose
 from deb_bootc_compose.state.export import export
-from deb_bootc_compose.state.garbage import Garbage, Limits
+from deb_bootc_compose.state.garbage import Garbage, Kept, Limits
 from deb_bootc_compose.state.inventory import take_inventory
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.quiet import at_work
 from deborch_shared.errors import DeborchError, ErrorCode
 
 DAY = datetime(2026, 11, 27, tzinfo=UTC)
@@ -102,7 +107,7 @@ async def test_finished_phases_go_once_no_compose_needs_them_and_they_are_old(tm
     second = await engine(tmp_path, [phase]).compose(request())
     for compose in (first, second):
         (compose.directory.path / "KEEP").touch()
-    collector = Kept()
+    collector = Listening()
     await Garbage(state, Limits(max_age_days=0)).collect([collector])
     assert len(list(state.records.glob("*/*"))) == 2 == len(collector.kept.facts)
     first.directory.path.rename(tmp_path / "gone")
@@ -114,7 +119,7 @@ async def test_finished_phases_go_once_no_compose_needs_them_and_they_are_old(tm
     assert len(phase.runs) == 2  # what the kept one needs is still there
 
 
-class Kept:
+class Listening:
     """A collector that removes nothing."""
 
     async def collect(self, kept, *, dry_run):
@@ -211,3 +216,39 @@ async def test_a_phase_of_the_compose_delivers_beside_the_targets(tmp_path):
 
     result = await engine(tmp_path, [of_compose("metadata", does=makes)]).compose(request())
     assert (result.directory.tree / "images/made").read_text() == "metadata"
+
+
+async def test_commits_of_composes_that_are_gone_are_let_go_unless_a_finished_phase_has_them(tmp_path):
+    state = State(tmp_path)
+    compose = compose_of(state)
+    refs = state.work_repository / "refs/heads/compose"
+    for name, commit in ((compose.compose_id, "a"), ("gone-1", "b"), ("gone-2", "c")):
+        (refs / name).mkdir(parents=True)
+        (refs / name / "server.amd64").write_text(commit * 64)
+    tools = FakeTools()
+
+    async def opened():
+        return tools
+
+    kept = Kept(frozenset({compose.compose_id}), (("ostree", {"commit": "b" * 64}),))
+    async with at_work(state):
+        assert await WorkRefs(state, opened).collect(kept, dry_run=False) == []
+    removed = await WorkRefs(state, opened).collect(kept, dry_run=False)
+    assert [item.name for item in removed] == ["compose/gone-2/server.amd64"]
+    assert [asked.argv[1] for asked in tools.asked] == ["refs", "prune"]
+    assert await WorkRefs(state, opened).collect(kept, dry_run=True) == removed
+
+
+async def test_latest_moves_when_a_compose_is_whole_and_not_when_one_is_doomed(tmp_path):
+    phases = [FakePhase("ostree"), PromoteLatest()]
+    first = await engine(tmp_path, phases).compose(request())
+    assert latest_of(State(tmp_path), "sample") == first.compose_id
+
+    async def broken(work):
+        raise DeborchError(ErrorCode.PROCESS_FAILED, "no")
+
+    doomed = await engine(tmp_path, [*phases, FakePhase("output.raw", "ostree", does=broken)]).compose(request())
+    assert doomed.status is ComposeStatus.DOOMED
+    assert latest_of(State(tmp_path), "sample") == first.compose_id
+    await engine(tmp_path, phases).compose(request(promote=False))
+    assert latest_of(State(tmp_path), "sample") == first.compose_id

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deb_bootc_compose.cli.engines import collectors_of
 from deb_bootc_compose.cli.finish import finish, write_json
 from deb_bootc_compose.cli.options import DEFAULT_STATE_DIR, AsJson, StateDir
 from deb_bootc_compose.state.compose_directory import open_compose
@@ -50,8 +51,9 @@ def gc(
 ) -> None:
     """Remove old composes, and what no compose needs. Never what runs, is kept (a file KEEP in it) or is the latest."""
     limits = Limits(keep, max_age_days, None if max_size_mib is None else max_size_mib << 20)
-    garbage = Garbage(State(state_dir.absolute()), limits, dry_run=dry_run)
-    removed = finish(garbage.collect(), as_json=as_json)
+    state = State(state_dir.absolute())
+    garbage = Garbage(state, limits, dry_run=dry_run)
+    removed = finish(garbage.collect(collectors_of(state)), as_json=as_json)
     if as_json:
         write_json({"dry_run": dry_run, "removed": [asdict(item) for item in removed]})
         return

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 from deb_bootc_compose.commits.repository import OstreeRepository
+from deb_bootc_compose.commits.work_refs import WorkRefs
 from deb_bootc_compose.comparison.trees import CommittedTrees
 from deb_bootc_compose.engine import Engine
+from deb_bootc_compose.state.garbage import Collector
 from deb_bootc_compose.state.layout import State
 from deb_bootc_compose.tools.port import Tools
 from deb_bootc_compose.tools.roots import Voice, open_tools
@@ -24,3 +26,8 @@ async def committed_trees(state: State) -> CommittedTrees:
 
 async def _tools(state: State, voice: Voice) -> Tools:
     return await open_tools(state, voice=voice, proxies=proxies_of(os.environ))
+
+
+def collectors_of(state: State) -> tuple[Collector, ...]:
+    """What `gc` asks beside the state directory itself."""
+    return (WorkRefs(state, lambda: _tools(state, Voice())),)

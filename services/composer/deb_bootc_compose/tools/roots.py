@@ -1,5 +1,6 @@
 """The tools roots of a state directory: made once, whoever asks first, and used by all composes."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,6 +112,7 @@ async def _opened(state: State, recipe: Recipe, voice: Voice, proxies: Mapping[s
         async with locks.exclusive(lock, on_wait=lambda: voice.on_step("waiting for who makes the tools root")):
             if not directory.exists():
                 await _make(state, recipe, directory, voice, proxies)
+    os.utime(directory)  # its last use, for `gc`
     packages = orjson.loads((directory / PACKAGES).read_bytes())
     return RoomTools(state, directory, packages, voice, proxies)
 
