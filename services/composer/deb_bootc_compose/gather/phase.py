@@ -13,7 +13,7 @@ from deb_bootc_compose.archives.writing import PlacedDeb, write_repository
 from deb_bootc_compose.build.phase import built_archive
 from deb_bootc_compose.digests import JsonObject, digest_of, digest_of_file
 from deb_bootc_compose.failures import FailureClass, failures_are
-from deb_bootc_compose.gather import locked, wanted
+from deb_bootc_compose.gather import locked, origins, wanted
 from deb_bootc_compose.gather.lock import LOCK_FILE, PACKAGES_FILE, SOURCES_FILE, Lock, LockedPackage, read_lock
 from deb_bootc_compose.gather.resolving import Question, Resolved, repositories, resolve
 from deb_bootc_compose.gather.source_index import sources_of
@@ -36,6 +36,7 @@ _DECIDING = frozenset(
         "exclude_packages",
         "recommends",
         "preferences",
+        "repo_packages",
         "foreign_architectures",
         "kernel",
         "no_initramfs",
@@ -114,13 +115,14 @@ async def _resolved(work: PhaseWork, reading: Reading, path: Path | None) -> tup
         reading,
         directory,
         wanted.requests(treefile),
-        (*pins, *wanted.preferences(treefile), BUILT_WINS),
+        (*pins, *wanted.preferences(treefile), *origins.pins(treefile, reading.archives), BUILT_WINS),
         treefile.exclude_packages,
         recommends=treefile.recommends,
     )
     work.progress.step("resolving the packages")
     async with scratch_directory(work.state.scratch, "resolve") as place:
         resolved = await resolve(question, place)
+    origins.check(treefile, resolved.packages)
     return await asyncio.to_thread(_lock, work, reading, resolved), resolved.uris
 
 

@@ -29,6 +29,8 @@ class Reach:
         Raises:
             OutOfReachError: It is not there, is no plain file, or leads out of what is allowed.
         """
+        if "\0" in name:
+            raise OutOfReachError(f"{name!r} is no name of a file")
         path = Path(os.path.normpath(self.directory / name))
         try:
             real = path.resolve(strict=True)

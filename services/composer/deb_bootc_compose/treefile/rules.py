@@ -121,8 +121,9 @@ def _paths(treefile: ResolvedTreefile) -> Iterator[Complaint]:
 
 
 def _snapshots(treefile: ResolvedTreefile) -> Iterator[Complaint]:
-    if treefile.snapshot and "{snapshot}" not in (treefile.mirror or ""):
-        yield ("snapshot",), "mirror has no {snapshot} in it"
+    addresses = [treefile.mirror or "", *(uri for repository in treefile.repositories for uri in repository.uris)]
+    if treefile.snapshot and not any("{snapshot}" in address for address in addresses):
+        yield ("snapshot",), "neither mirror nor a repository has {snapshot} in its address"
     for number, repository in enumerate(treefile.repositories):
         if repository.snapshot and not any("{snapshot}" in uri for uri in repository.uris):
             yield ("repositories", number, "snapshot"), "uris have no {snapshot} in them"

@@ -69,7 +69,7 @@ def _once(listed: Node) -> Node:
 
 
 def _with_implied(outputs: Node) -> Node:
-    there = [item.value for item in outputs.items]
+    there = [str(item.value) for item in outputs.items]
     implied = [Node(_IMPLIED[kind], outputs.origin) for kind in there if _IMPLIED.get(kind, kind) not in there]
     return Node([*implied, *outputs.items], outputs.origin)
 
