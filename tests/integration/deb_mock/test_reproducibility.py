@@ -11,6 +11,8 @@ from tests.integration.deb_mock.dh_source import make_dh_source
 from tests.integration.deb_mock.signed_repository import SignedRepository
 from tests.integration.deb_mock.tiny_source import make_source
 
+from deb_mock.engine import Engine
+from deb_mock.engine_config import PluginSetting
 from deb_mock.model import BuildRequest, ExtraRepository
 from deb_mock.reproducibility.buildinfo import read_buildinfo
 from deb_mock.reproducibility.check import ReproducibilityCheck
@@ -121,6 +123,16 @@ async def test_another_source_or_version_than_in_the_buildinfo_is_named_and_take
     result = await Rebuilds(engine).run(replace(again, or_nearest=True), on_log=log.extend)
     assert result.missing_versions == ("make=0.1-ancient",)
     assert result.is_reproducible
+
+
+async def test_a_rebuild_has_what_plug_ins_need_above_the_exact_set(engine, config, request_for, log, tmp_path):
+    request = request_for()
+    await engine.build(request, on_log=log.extend)
+    again = rebuild_of(request.result_dir.iterdir(), request, tmp_path)
+    with_plugin = Engine(replace(config, plugins=(PluginSetting("eatmydata"),)))
+    result = await Rebuilds(with_plugin).run(again, on_log=log.extend)
+    assert result.is_reproducible
+    assert b"$ eatmydata dpkg-buildpackage" in log
 
 
 async def test_an_old_version_comes_from_an_extra_repository_although_there_is_a_newer_one(

@@ -253,6 +253,13 @@ def test_the_options_that_plugins_give_apt_are_part_of_what_it_is_asked():
     assert hooks.apt_settings == ("-o", "APT::Install-Recommends=true")
 
 
+def test_what_plugins_need_above_an_exact_set_is_installed_by_name():
+    hooks = BuildHooks(None, None)
+    relations = ("ccache (>= 4)", "eatmydata", "python3:any | python", "faketime [amd64]")
+    hooks._contributions.add("one", Contribution(packages=relations))
+    assert hooks.tools == ("ccache", "eatmydata", "python3", "faketime")
+
+
 async def test_the_solver_is_downloaded_with_the_network_and_installed_without():
     commands = []
 

@@ -149,7 +149,9 @@ class BuildPipeline:
                 provided = self._dependencies.provided(base, package, request, steps, hooks)
                 dependencies = await held.enter_async_context(provided)
             steps.say(f"build dependencies: cache {dependencies.cache}")
-            if tools := surroundings.tools(request.surroundings):
+            # an exact set has no room for what plug-ins need: like the tools of surroundings it goes above it
+            of_plugins = () if request.exact is None else hooks.tools
+            if tools := (*surroundings.tools(request.surroundings), *of_plugins):
                 with_tools = self._packages.with_tools(base, dependencies.layers, tools, steps)
                 above = await held.enter_async_context(with_tools)
                 dependencies = Dependencies(above.layers, dependencies.cache)

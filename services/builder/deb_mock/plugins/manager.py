@@ -5,6 +5,7 @@ A plug-in that is required ends the build when it fails; any other is named in t
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +32,8 @@ from deborch_shared.sources import SourceDescription
 from deborch_shared.versions import without_epoch
 
 _LAST_HOOK_TAKES_AT_MOST_S = 10.0
+_AFTER_THE_NAME = re.compile(r"[\s(:|\[<]")
+"""Of a package in a relation, deb-control(5)."""
 
 
 class _Calls:
@@ -111,6 +114,13 @@ class BuildHooks:
 
     async def dependencies_ready(self) -> None:
         await self._call("after_dependencies")
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the packages that the plug-ins need, whatever version; of alternatives the first."""
+        return tuple(
+            re.split(r"[\s(:|\[<]", relation.strip(), maxsplit=1)[0] for relation in self._contributions.packages
+        )
 
     @property
     def apt_settings(self) -> tuple[str, ...]:
