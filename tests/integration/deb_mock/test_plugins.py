@@ -8,7 +8,7 @@ from tests.integration.deb_mock.conftest import what_is_left
 
 from deb_mock.engine import Engine
 from deb_mock.engine_config import PluginSetting
-from deb_mock.model import CheckStatus
+from deb_mock.model import CheckStatus, CommandRequest, SessionRequest
 from deb_mock.plugins import catalogue
 from deb_mock.plugins.api import Check, CheckReport, Contribution, Plugin, hookimpl
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -86,11 +86,33 @@ class Judges(Check):
         return CheckReport(CheckStatus.FAIL, "found it", ("here", "there"), b"the whole story\n")
 
 
+class Listens(Plugin):
+    name = "listens"
+    summary = "Hears of what people do by hand."
+
+    @hookimpl
+    async def before_command(self, command, buildroot):
+        said = await buildroot.run(["echo", "seen"], quiet=True)
+        CALLED.append(("before", command.argv, said.output))
+
+    @hookimpl
+    async def after_command(self, command, returncode):
+        CALLED.append(("after", command.argv, returncode))
+
+    @hookimpl
+    def before_clean(self, base):
+        CALLED.append(("before clean", base.name))
+
+    @hookimpl
+    def after_clean(self, base, removed):
+        CALLED.append(("after clean", base.name, removed))
+
+
 @pytest.fixture
 def engine_with(config, monkeypatch, request):
-    module = type("Here", (), {plugin.__name__: plugin for plugin in (Every, Adds, Fails, Judges)})
+    module = type("Here", (), {plugin.__name__: plugin for plugin in (Every, Adds, Fails, Judges, Listens)})
     monkeypatch.setattr(catalogue, "import_module", lambda _: module)
-    places = {plugin.name: f"here:{plugin.__name__}" for plugin in (Every, Adds, Fails, Judges)}
+    places = {plugin.name: f"here:{plugin.__name__}" for plugin in (Every, Adds, Fails, Judges, Listens)}
     monkeypatch.setattr(catalogue, "SHIPPED", places)
     CALLED.clear()
     return lambda *settings: Engine(replace(config, plugins=settings))
@@ -158,4 +180,26 @@ async def test_plug_ins_hear_of_a_cancelled_build(engine_with, request_for, log,
     with pytest.raises(asyncio.CancelledError):
         await task
     assert CALLED[-1] == "build_ended"
+    assert what_is_left(config.state_dir) == []
+
+
+async def test_plug_ins_hear_of_commands_and_shells_with_their_exit_codes_and_of_bases_to_be_removed(
+    engine_with, config, request_for, log
+):
+    engine, request = engine_with(PluginSetting("listens")), request_for()
+    suite, architecture = request.suite, request.architecture
+    base = await engine.ensure_base(suite, architecture, on_log=log.extend)
+    command = CommandRequest("listened", ("false",), suite, architecture)
+    assert await engine.run_command(command, on_output=log.extend, on_log=log.extend) == 1
+    async with engine.session(SessionRequest("listening", suite, architecture), on_log=log.extend) as session:
+        assert await session.run(["sh", "-c", "exit 7"]) == 7
+        assert await engine.remove_base(base) is False  # it is in use
+    assert [
+        ("before", ("false",), b"seen\n"),
+        ("after", ("false",), 1),
+        ("before", ("sh", "-c", "exit 7"), b"seen\n"),
+        ("after", ("sh", "-c", "exit 7"), 7),
+        ("before clean", base.name),
+        ("after clean", base.name, False),
+    ] == CALLED
     assert what_is_left(config.state_dir) == []

@@ -1,5 +1,7 @@
 """The shipped checks over a real package, a bad one and a good one; their tools share one cached layer."""
 
+import os
+import socket
 import subprocess
 from dataclasses import replace
 
@@ -33,11 +35,11 @@ Depends: @
 def checked(config, request_for, log):
     """Builds a package with tests of its own, and checks it; the results of the checks by name."""
 
-    async def build(body: str, test_script: str, *checks: tuple[str, dict], gating=()):
+    async def build(body: str, test_script: str, *checks: tuple[str, dict], gating=(), control=TESTS):
         request = request_for(body)
         tests = request.source_dir / "tiny-1.0" / "debian" / "tests"
         tests.mkdir()
-        (tests / "control").write_text(TESTS)
+        (tests / "control").write_text(control)
         (tests / "sees").write_text(f"#!/bin/sh\nset -e\n{test_script}\n")
         (tests / "sees").chmod(0o755)
         subprocess.run(["dpkg-source", "-b", "tiny-1.0"], cwd=request.source_dir, check=True, capture_output=True)
@@ -105,3 +107,35 @@ async def test_a_package_that_behaves_passes(checked):
     assert {name: check.status for name, check in found.items()} == dict.fromkeys(
         ("contents", "autopkgtest", "piuparts"), CheckStatus.PASS
     ), found
+
+
+@pytest.mark.slow
+async def test_options_of_apt_in_place_of_a_relation_are_refused_and_do_nothing(checked, log):
+    hook = "-oAPT::Update::Pre-Invoke::=touch${IFS}/build/hooked"
+    control = f"Test-Command: true\nDepends: {hook}\n"
+    check = (await checked("true", "true", ("autopkgtest", {}), control=control))["autopkgtest"]
+    assert check.status is CheckStatus.FAIL
+    assert "is no relation to packages" in check.summary
+    assert b"satisfy" not in log
+
+
+@pytest.mark.slow
+async def test_tests_of_a_package_reach_nothing_of_the_host(checked, tmp_path):
+    (tmp_path / "of-the-host").write_text("x")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        listening.setblocking(False)
+        tries = (
+            f"bash -c ': <>/dev/tcp/127.0.0.1/{port}'",
+            f"test -e {tmp_path}/of-the-host",
+            f"kill -0 {os.getpid()}",
+            "mount -t tmpfs none /mnt",
+            "mknod /disk b 7 0",
+            "sh -c 'echo x > /proc/sys/kernel/hostname'",
+        )
+        script = "".join(f"if {each}; then exit 1; fi\n" for each in tries)
+        control = "Tests: sees\nDepends: @\nRestrictions: needs-root, allow-stderr\n"
+        found = await checked("true", script, ("autopkgtest", {}), control=control)
+        assert found["autopkgtest"].summary == "1 pass"
+        with pytest.raises(BlockingIOError):
+            listening.accept()
