@@ -10,6 +10,7 @@ TargetId = NewType("TargetId", int)
 BuildId = NewType("BuildId", int)
 TaskId = NewType("TaskId", int)
 HostId = NewType("HostId", int)
+ComposeId = NewType("ComposeId", int)
 ArchiveId = NewType("ArchiveId", int)
 Attempt = NewType("Attempt", int)
 """How many times a task was assigned, counted from 1. It fences late reports."""

@@ -5,17 +5,25 @@ from deborch_shared.bus.consumer import BatchHandler, Delivery
 from deborch_shared.bus.publisher import Publication, publications
 from deborch_shared.bus.topology import (
     COMMANDS,
+    COMPOSER_REQUESTS,
     EVENTS,
+    HUB_COMPOSERS,
+    HUB_COMPOSES,
     HUB_HEARTBEATS,
     HUB_REPORTS,
     QueueSpec,
     Topology,
+    composer_key,
+    composer_queue,
     host_queue,
 )
 
 __all__ = [
     "COMMANDS",
+    "COMPOSER_REQUESTS",
     "EVENTS",
+    "HUB_COMPOSERS",
+    "HUB_COMPOSES",
     "HUB_HEARTBEATS",
     "HUB_REPORTS",
     "BatchHandler",
@@ -24,6 +32,8 @@ __all__ = [
     "Publication",
     "QueueSpec",
     "Topology",
+    "composer_key",
+    "composer_queue",
     "host_queue",
     "publications",
 ]

@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractChannel
 EVENTS = "deborch.events"
 """Topic exchange: what happened; routing key = event type."""
 COMMANDS = "deborch.commands"
-"""Direct exchange: what one host is told; routing key = host name."""
+"""Direct exchange: what one host or composer is told; routing key = host name, or `composer_key`."""
 DEAD = "deborch.dead"
 """Fanout exchange and queue for what no consumer can use."""
 DELIVERY_LIMIT = 10
@@ -44,6 +44,26 @@ class QueueSpec:
 
 HUB_REPORTS = QueueSpec("hub.reports", EVENTS, ("task.started", "task.refused", "build.done"))
 HUB_HEARTBEATS = QueueSpec("hub.heartbeats", EVENTS, ("host.heartbeat",), "transient", message_ttl_s=15)
+
+
+HUB_COMPOSES = QueueSpec(
+    "hub.composes",
+    EVENTS,
+    ("compose.started", "compose.phase.started", "compose.phase.done", "compose.done", "compose.released"),
+)
+HUB_COMPOSERS = QueueSpec("hub.composers", EVENTS, ("composer.heartbeat",), "transient", message_ttl_s=15)
+COMPOSER_REQUESTS = QueueSpec("composer.requests", EVENTS, ("compose.requested",))
+"""Shared by all composers: each request goes to one that has room, which claims the compose at the hub."""
+
+
+def composer_key(composer: str) -> str:
+    """The routing key of commands to one composer; no host name has a colon, so none is mistaken for it."""
+    return f"composer:{composer}"
+
+
+def composer_queue(composer: str) -> QueueSpec:
+    """The queue of what one composer is told: cancels."""
+    return QueueSpec(f"composer.{composer}.commands", COMMANDS, (composer_key(composer),))
 
 
 def host_queue(host: str) -> QueueSpec:

@@ -24,7 +24,7 @@ class KeyCreate(Input):
     """A new API key; `scopes` narrow the role's permissions (empty: all that the role has)."""
 
     name: str = Field(min_length=1, max_length=100)
-    role: Literal["viewer", "developer", "admin"]
+    role: Literal["viewer", "developer", "releaser", "admin"]
     scopes: tuple[str, ...] = ()
     expires_in_s: int | None = Field(None, gt=0, le=10 * 365 * 86400)
 
@@ -52,9 +52,10 @@ class NewKey(Key):
 
 
 class EnrolmentCreate(Input):
-    """Permission for one builder of that name to get its service key, once."""
+    """Permission for one builder or composer of that name to get its service key, once."""
 
     host: Name
+    role: Literal["builder", "composer"] = "builder"
     expires_in_s: int = Field(3600, gt=0, le=30 * 86400)
 
 

@@ -3,6 +3,7 @@
 CloudEvents 1.0, structured and batched mode. Only data belongs here: no connection, no topology, no handler.
 """
 
+from deborch_shared.events import composes as _composes  # noqa: F401 - its models register themselves
 from deborch_shared.events.envelope import (
     BATCH_CONTENT_TYPE,
     CONTENT_TYPE,

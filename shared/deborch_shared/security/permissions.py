@@ -29,6 +29,14 @@ class Permission(StrEnum):
     KEY_READ = "key:read"
     KEY_MANAGE = "key:manage"
     HOST_ENROL = "host:enrol"
+    COMPOSE_READ = "compose:read"
+    COMPOSE_CREATE = "compose:create"
+    COMPOSE_CANCEL = "compose:cancel"
+    COMPOSE_SCHEDULE = "compose:schedule"
+    COMPOSE_PROMOTE = "compose:promote"
+    COMPOSE_ROLLBACK = "compose:rollback"
+    COMPOSE_REPORT = "compose:report"
+    COMPOSER_REGISTER = "composer:register"
 
 
 class _Public:
@@ -45,7 +53,9 @@ Requirement = Permission | _Public
 class Role(StrEnum):
     VIEWER = "viewer"
     BUILDER = "builder"
+    COMPOSER = "composer"
     DEVELOPER = "developer"
+    RELEASER = "releaser"
     ADMIN = "admin"
 
 
@@ -60,6 +70,7 @@ _VIEWER = frozenset(
         Permission.ARCHIVE_READ,
         Permission.EVENT_READ,
         Permission.IDENTITY_READ,
+        Permission.COMPOSE_READ,
     }
 )
 _BUILDER = frozenset(
@@ -73,18 +84,56 @@ _BUILDER = frozenset(
         Permission.IDENTITY_READ,
     }
 )
+_COMPOSER = frozenset(
+    {
+        Permission.COMPOSER_REGISTER,
+        Permission.COMPOSE_REPORT,
+        Permission.COMPOSE_READ,
+        Permission.TARGET_READ,
+        Permission.BUILD_READ,
+        Permission.BUILD_CREATE,
+        Permission.BUILD_CANCEL,
+        Permission.TASK_READ,
+        Permission.LOG_READ,
+        Permission.EVENT_READ,
+        Permission.BLOB_READ,
+        Permission.BLOB_WRITE,
+        Permission.ARCHIVE_READ,
+        Permission.IDENTITY_READ,
+    }
+)
+"""It asks for the builds that a compose needs, and waits for their events."""
 _DEVELOPER = _VIEWER | {
     Permission.BUILD_CREATE,
     Permission.BUILD_CANCEL,
     Permission.BUILD_RETRY,
     Permission.BLOB_WRITE,
+    Permission.COMPOSE_CREATE,
+    Permission.COMPOSE_CANCEL,
 }
-_ADMIN = frozenset(Permission) - {Permission.TASK_REPORT, Permission.HOST_REGISTER}
+_RELEASER = _DEVELOPER | {Permission.COMPOSE_SCHEDULE, Permission.COMPOSE_PROMOTE, Permission.COMPOSE_ROLLBACK}
+"""What users of the images get is the decision of fewer people than what is tried."""
+_OF_MACHINES = frozenset(
+    {
+        Permission.TASK_REPORT,
+        Permission.HOST_REGISTER,
+        Permission.COMPOSE_REPORT,
+        Permission.COMPOSER_REGISTER,
+    }
+)
+_ADMIN = frozenset(Permission) - _OF_MACHINES
 
 ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
-    {Role.VIEWER: _VIEWER, Role.BUILDER: _BUILDER, Role.DEVELOPER: _DEVELOPER, Role.ADMIN: _ADMIN}
+    {
+        Role.VIEWER: _VIEWER,
+        Role.BUILDER: _BUILDER,
+        Role.COMPOSER: _COMPOSER,
+        Role.DEVELOPER: _DEVELOPER,
+        Role.RELEASER: _RELEASER,
+        Role.ADMIN: _ADMIN,
+    }
 )
-"""Reports and registrations come from builders alone: an admin acts on hosts, never as one."""
+"""Reports and registrations come from builders and composers alone: an admin acts on hosts, never as one."""
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+from tests.contract.shared.compose_examples import COMPOSE_EXAMPLES
 
 from deborch_shared.events import Event, EventData, wire_form
 from deborch_shared.events import model as m
@@ -84,6 +85,7 @@ EXAMPLES: list[EventData] = [
         payload={"dsc": FILE.model_dump(), "timeout_s": 3600.0},
     ),
     m.CancelTask(task_id=12, attempt=3),
+    *COMPOSE_EXAMPLES,
 ]  # fmt: skip
 
 

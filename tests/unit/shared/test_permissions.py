@@ -14,6 +14,16 @@ def test_only_builders_report_and_register():
         assert [role for role in Role if permission in ROLES[role]] == [Role.BUILDER]
 
 
+def test_only_composers_report_on_composes():
+    for permission in (Permission.COMPOSE_REPORT, Permission.COMPOSER_REGISTER):
+        assert [role for role in Role if permission in ROLES[role]] == [Role.COMPOSER]
+
+
+def test_what_users_of_images_get_is_decided_by_releasers_and_admins():
+    for permission in (Permission.COMPOSE_PROMOTE, Permission.COMPOSE_ROLLBACK, Permission.COMPOSE_SCHEDULE):
+        assert [role for role in Role if permission in ROLES[role]] == [Role.RELEASER, Role.ADMIN]
+
+
 def test_only_admins_handle_keys_hosts_and_targets():
     for permission in (
         Permission.KEY_MANAGE, Permission.KEY_READ, Permission.HOST_ENROL, Permission.HOST_MANAGE,

@@ -59,7 +59,7 @@ def routes(auth: Auth) -> list[Route]:
         ),
         Route(
             "POST", "/api/v1/enrolments", to(views.create_enrolment), Permission.HOST_ENROL,
-            "Allow a builder of one name to enrol, once",
+            "Allow a builder or composer of one name to enrol, once",
             body=EnrolmentCreate, response=EnrolmentToken, status=201, errors=(ErrorCode.NAME_TAKEN,),
         ),
         Route(

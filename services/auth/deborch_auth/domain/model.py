@@ -9,7 +9,7 @@ from deborch_shared.security import Role
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key of a person, a script (`kind` KEY) or a builder (`kind` HOST, with the `host` that it is for).
+    """One key of a person or script (`kind` KEY), or of a builder or composer (`kind` HOST, for `host`).
 
     `scopes` stay text: one that this release does not know must go on narrowing the key, not vanish from it.
     """
@@ -41,7 +41,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Permission for one builder called `host` to get its service key, once, until `expires_at`."""
+    """Permission for one builder or composer (`role`) called `host` to get its key, once, until `expires_at`."""
 
     id: str
     host: str
@@ -52,3 +52,4 @@ class Enrolment:
     used_at: datetime | None = None
     key_id: str | None = None
     """The key that it was spent on."""
+    role: Role = Role.BUILDER

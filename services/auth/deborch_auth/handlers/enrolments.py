@@ -1,4 +1,4 @@
-"""How a builder gets its service key: an admin allows a name once, the builder redeems that once."""
+"""How a builder or a composer gets its service key: an admin allows a name once, the builder redeems that once."""
 
 from datetime import timedelta
 from typing import NoReturn
@@ -15,10 +15,10 @@ from deborch_shared.security import Principal, Role
 
 
 async def create_enrolment(auth: Auth, wanted: EnrolmentCreate, *, by: Principal) -> EnrolmentToken:
-    """A one-time token for the builder called `wanted.host`.
+    """A one-time token for the builder or composer called `wanted.host`.
 
     Raises:
-        DeborchError: NAME_TAKEN while a builder of that name has an active key.
+        DeborchError: NAME_TAKEN while a builder or composer of that name has an active key.
     """
     if await auth.store.active_key_of_host(wanted.host) is not None:
         raise name_taken(wanted.host)
@@ -31,6 +31,7 @@ async def create_enrolment(auth: Auth, wanted: EnrolmentCreate, *, by: Principal
         created_at=now,
         created_by=by.subject,
         expires_at=now + timedelta(seconds=wanted.expires_in_s),
+        role=Role(wanted.role),
     )
     await auth.store.add_enrolment(enrolment)
     audit.record("enrolment.create", actor=by.subject, subject=wanted.host)
@@ -107,8 +108,8 @@ def _service_key(auth: Auth, enrolment: Enrolment, credential: Credential) -> Ap
     return ApiKey(
         id=credential.id,
         kind=credential.kind,
-        name=f"builder {enrolment.host}",
-        role=Role.BUILDER,
+        name=f"{enrolment.role} {enrolment.host}",
+        role=enrolment.role,
         scopes=frozenset(),
         host=enrolment.host,
         digest=credential.digest(auth.pepper),

@@ -35,7 +35,8 @@ UPDATE api_key SET revoked_at = $2, revoked_by = $3 WHERE id = $1 AND revoked_at
 
 -- name: insert_enrolment
 -- Permission for host $2 to get its service key once, until $6.
-INSERT INTO enrolment_token (id, host, digest, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO enrolment_token (id, host, digest, created_at, created_by, expires_at, role)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: enrolment_by_id
 -- One enrolment, used and expired ones too: the caller says why it is refused.

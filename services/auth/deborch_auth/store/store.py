@@ -86,6 +86,7 @@ class Store:
             enrolment.created_at,
             enrolment.created_by,
             enrolment.expires_at,
+            enrolment.role,
         )
 
     async def enrolment(self, enrolment_id: str) -> Enrolment | None:
@@ -185,6 +186,7 @@ def _enrolment(row: asyncpg.Record) -> Enrolment:
         expires_at=row["expires_at"],
         used_at=row["used_at"],
         key_id=row["key_id"],
+        role=Role(row["role"]),
     )
 
 
