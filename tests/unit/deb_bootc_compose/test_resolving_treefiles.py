@@ -251,4 +251,22 @@ def test_the_digest_is_of_what_is_made_not_of_how_it_is_written(tmp_path):
 def test_the_samples_are_right():
     for sample in SAMPLES.glob("*.yaml"):
         assert targets(Asked(sample))
-        assert resolve_all(Asked(sample))
+        assert resolve_all(Asked(sample), architectures=["amd64", "arm64"])
+
+
+@pytest.mark.parametrize(
+    ("sample", "variable", "value"),
+    [("server", "admin-key", "ssh-ed25519 AAAA"), ("edge", "debug", "true"), ("with-own-package", "target", "trixie")],
+)
+def test_the_variables_of_the_samples_bring_what_they_promise(sample, variable, value):
+    variant = {"server": "server-web", "edge": "edge-gateway"}.get(sample, "")
+    with_it, without = (
+        resolve(SAMPLES / f"{sample}.yaml", variant, "arm64", variables) for variables in ({variable: value}, {})
+    )
+    expected = {
+        "server": lambda found: [user.ssh_keys for user in found.users] == [(value,)],
+        "edge": lambda found: "strace" in found.packages,
+        "with-own-package": lambda found: [one.target for one in found.repositories] == [found.build.target] == [value],
+    }[sample]
+    assert expected(with_it)
+    assert not expected(without)

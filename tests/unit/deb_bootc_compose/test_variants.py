@@ -147,6 +147,7 @@ def test_a_variable_of_one_variant_may_be_given_and_one_of_none_may_not(tmp_path
         ("  a1: {ref: debian/x}\n", "both have debian/x"),
         ("  a1: {include: with-variants.yaml}\n", "a file that a variant includes has none"),
         ("  a1: {variants: {}}\n", "variants.a1.variants is no key"),
+        ("  a*: {abstract: true}\n  a1: {}\n", ":6: variants.a*.abstract: a pattern is no variant"),
         ("  'a b': {}\n", "letters, digits"),
         ("  a1: {abstract: true, packges: []}\n  b1: {}\n", "variants.a1.packges is no key; the nearest is packages"),
     ],

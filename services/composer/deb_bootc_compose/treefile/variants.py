@@ -78,6 +78,9 @@ def check(variants: Node, problems: Problems) -> bool:
         if is_pattern(key) and not any(matches(name, key) for name in known):
             there = f"; there are {', '.join(known)}" if known else "; there are none"
             problems.add(f"matches no variant{there}", key=("variants", key), at=part)
+        if is_pattern(key) and "abstract" in part.map:
+            message = "a pattern is no variant; say it of each that it matches"
+            problems.add(message, key=("variants", key, "abstract"), at=part.map["abstract"])
         for parent in part.map.get("inherits", EMPTY).items:
             if str(parent.value) not in known:
                 message = f"there is no variant {parent.value}{nearest(str(parent.value), known or ['none'])}"
