@@ -1,15 +1,19 @@
 """The commands of deb-bootc-compose, with phases that do nothing."""
 
 import asyncio
+import io
 import json
 
 import pytest
-from tests.unit.deb_bootc_compose.fakes import FakePhase, engine
+from rich.console import Console
+from tests.unit.deb_bootc_compose.fakes import AMD64, FakePhase, engine
 from typer.testing import CliRunner
 
 from deb_bootc_compose.cli import compose as compose_commands
 from deb_bootc_compose.cli.app import app
+from deb_bootc_compose.cli.live import LiveTree
 from deb_bootc_compose.failures import EXIT_CODES, FailureClass, failure
+from deb_bootc_compose.phases.events import ComposeStarted, PhaseDone, PhaseProgress, PhaseStarted, PhaseState
 from deborch_shared.errors import ErrorCode
 
 
@@ -99,3 +103,21 @@ class Main:
         for task in asyncio.all_tasks():
             if "_until_signalled" in repr(task.get_coro()):
                 task.cancel()
+
+
+def test_the_tree_shows_each_phase_under_its_target_with_what_it_does_and_reads_no_markup():
+    tree = LiveTree()
+    tree.on_event(
+        ComposeStarted("sample-13-20261127.d.0", "/state", (("init", None), ("gather", AMD64), ("lint", AMD64)))
+    )
+    tree.on_event(PhaseDone("init", None, PhaseState.DONE, 1.5))
+    tree.on_event(PhaseStarted("gather", AMD64))
+    tree.on_event(PhaseProgress("gather", AMD64, "fetching [bold]vim", 1, 4))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(tree.rendered())
+    lines = console.file.getvalue().splitlines()
+    assert lines[0] == "sample-13-20261127.d.0"
+    assert "init" in lines[1] and "1.5 s" in lines[1]
+    assert "server.amd64" in lines[2]
+    assert "fetching [bold]vim 25 %" in lines[3]
+    assert "waiting" in lines[4]

@@ -1,6 +1,7 @@
 """What the engine does with phases: order, records, failures, retries, cancellation, resuming."""
 
 import asyncio
+import shutil
 
 import pytest
 from tests.unit.deb_bootc_compose.fakes import AMD64, ARM64, FakePhase, Watcher, engine, of_compose, request
@@ -94,9 +95,14 @@ async def test_damage_to_what_a_phase_left_is_seen_and_made_good(tmp_path):
     await engine(tmp_path, [phase]).compose(request())
     assert len(phase.runs) == 2
     assert made.read_text() == "gather"
+    (record,) = tmp_path.glob("phases/gather/*/record.json")
+    for damage in (record.unlink, lambda: record.write_text("{}"), lambda: shutil.rmtree(made.parent)):
+        damage()
+        assert (await engine(tmp_path, [phase]).compose(request())).status is ComposeStatus.FINISHED
+    assert len(phase.runs) == 5
     phase.is_whole = False  # such as: the commit is not in the repository any more
     await engine(tmp_path, [phase]).compose(request())
-    assert len(phase.runs) == 3
+    assert len(phase.runs) == 6
 
 
 async def test_targets_with_the_same_inputs_share_one_run(tmp_path):
@@ -173,6 +179,15 @@ async def test_a_phase_of_which_the_treefile_limits_the_time_is_ended(tmp_path):
     made = engine(tmp_path, [FakePhase("output.raw", does=hangs)], **{"phase-timeouts-s": {"output": 0.1}})
     result = await made.compose(request())
     assert result.errors[0].fields["failure_class"] == FailureClass.TIMEOUT
+
+
+async def test_facts_that_are_no_json_are_the_fault_of_their_phase(tmp_path):
+    async def wrong(work):
+        return {"made": object()}
+
+    for phase in (FakePhase("a", does=wrong), of_compose("b", does=wrong, cacheable=False)):
+        result = await engine(tmp_path, [phase]).compose(request())
+        assert [error.code for error in result.errors] == [ErrorCode.INTERNAL]
 
 
 async def test_what_a_plug_in_does_wrong_is_an_error_like_any_other(tmp_path):

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,7 +70,8 @@ class JsonLines:
         if isinstance(event, ComposeStarted):
             self.compose_id = event.compose_id
         if self._logs or not isinstance(event, PhaseLog):
-            write_json(as_json(event))
+            with suppress(BrokenPipeError):  # nobody reads any more: the compose goes on
+                write_json(as_json(event))
 
     def shown(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -140,13 +141,14 @@ class LiveTree:
     def shown(self) -> AbstractContextManager[object]:
         console = Console(stderr=True)
         return Live(
-            console=console, get_renderable=self._rendered, refresh_per_second=_REFRESHES_A_SECOND, transient=False
+            console=console, get_renderable=self.rendered, refresh_per_second=_REFRESHES_A_SECOND, transient=False
         )
 
     def _line(self, phase: str, target: Target | None) -> _Line:
         return self._lines.setdefault((phase, target), _Line())
 
-    def _rendered(self) -> RenderableType:
+    def rendered(self) -> RenderableType:
+        """As it is now."""
         tree = Tree(Text(self.compose_id or "compose", style="bold"))
         branches: dict[Target | None, Tree] = {None: tree}
         width = max((len(phase) for phase, _ in self._lines), default=0)

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deb_bootc_compose.digests import JsonObject, digest_of
+from deb_bootc_compose.digests import JsonObject, canonical, digest_of
 from deb_bootc_compose.phases.api import Phase, PhaseResult, PhaseWork
 from deb_bootc_compose.phases.context import ComposeRun
 from deb_bootc_compose.phases.events import PhaseRetry, PhaseStarted
@@ -48,6 +48,7 @@ class OnePhase:
         with PhaseReporter(self._node, log, self._run.observer) as progress, our_failures(self._node.phase, progress):
             async with time_limit(self._node.phase, self._timeout_s()):
                 finished = await self._with_retries(self._work(progress))
+                canonical(finished.result.facts)  # or it is no JSON, and the phase is to blame
             await to_the_end(asyncio.to_thread(self._deliver, finished.result))
         return finished
 

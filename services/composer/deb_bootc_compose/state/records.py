@@ -103,13 +103,16 @@ class RecordStore:
         """The record, if it is there and whole. Reads all small files of it."""
         directory = self._directory(phase, inputs_digest)
         content = read_json(directory / _RECORD)
-        if content is None or content.get("format") != _FORMAT:
+        try:
+            if content is None or content["format"] != _FORMAT:
+                return None
+            if (content["phase"], content["inputs_digest"]) != (phase, inputs_digest):
+                return None
+            if difference(directory / _FILES, content["manifest"]) is not None:
+                return None
+            return _record(content, directory)
+        except (OSError, LookupError, TypeError):
             return None
-        if (content["phase"], content["inputs_digest"]) != (phase, inputs_digest):
-            return None
-        if difference(directory / _FILES, content["manifest"]) is not None:
-            return None
-        return _record(content, directory)
 
     def facts(self, phase: str, inputs_digest: str) -> JsonObject | None:
         """What the record says, whether all it left is whole or not."""
