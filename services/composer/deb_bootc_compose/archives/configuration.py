@@ -17,13 +17,11 @@ from deborch_shared.process import ProcessResult
 APT_TAKES_AT_MOST_S = 1800.0
 _FIXED = """
 Dir::State::extended_states "extended_states";
-Dir::State::status "status";
 Dir::Etc "etc";
 Dir::Etc::main "none";
 Dir::Etc::parts "empty";
 Dir::Etc::preferencesparts "empty";
 Dir::Etc::sourcelist "none";
-Dir::Etc::sourceparts "sources";
 Dir::Etc::trusted "none";
 Dir::Etc::trustedparts "empty";
 Dir::Etc::netrc "/etc/apt/auth.conf";
@@ -56,7 +54,7 @@ class PrivateApt:
     def __init__(self, directory: Path, lists: Path, proxies: Mapping[str, str]) -> None:
         self.directory = directory
         self.lists = lists
-        """A directory with `lists/` and `cache/`, which several configurations may share."""
+        """What several configurations share: `lists/`, `cache/`, and the files by whose age apt judges its cache."""
         self.architecture = ""
         self._proxies = proxies
 
@@ -72,12 +70,12 @@ class PrivateApt:
     ) -> None:
         """Write all of it."""
         self.architecture = architecture
-        for name in ("etc/sources", "etc/empty", "archives/partial"):
+        for name in ("etc/empty", "archives/partial"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
-        for name in ("lists/partial", "cache"):
+        for name in ("lists/partial", "cache", "sources"):
             (self.lists / name).mkdir(parents=True, exist_ok=True)
-        (self.directory / "status").touch()
-        (self.directory / "etc/sources/compose.sources").write_text(sources_text(archives))
+        _write_once(self.lists / "status", "")
+        _write_once(self.lists / "sources" / "compose.sources", sources_text(archives))
         (self.directory / "etc/preferences").write_text(preferences_text(preferences))
         architectures = " ".join(f'"{name}";' for name in (architecture, *foreign_architectures))
         settings = {name: value for name, value in host.settings.items() if '"' not in value}
@@ -85,6 +83,8 @@ class PrivateApt:
             f'Dir "{self.directory}";',
             f'Dir::State "{self.directory}";',
             f'Dir::State::lists "{self.lists}/lists";',
+            f'Dir::State::status "{self.lists}/status";',
+            f'Dir::Etc::sourceparts "{self.lists}/sources";',
             f'Dir::Cache "{self.lists}/cache";',
             f'Dir::Cache::archives "{self.directory}/archives";',
             f'APT::Architecture "{architecture}";',
@@ -103,6 +103,12 @@ class PrivateApt:
             kept_bytes=64 << 20,
             check=check,
         )
+
+
+def _write_once(path: Path, text: str) -> None:
+    """A file that is newer than apt's cache has apt build the cache anew."""
+    if not path.exists():
+        path.write_text(text)
 
 
 def sources_text(archives: Sequence[Archive]) -> str:

@@ -35,7 +35,12 @@ async def identified(sources: tuple[SourceBuild, ...], directory: Path, reading:
         place = await lists.read(reading, await lists.releases(reading))
         async with scratch_directory(state.scratch, "sources") as scratch:
             apt = PrivateApt(scratch, place, reading.proxies)
-            apt.configure(reading.archives, reading.host, architecture=reading.architecture)
+            apt.configure(
+                reading.archives,
+                reading.host,
+                architecture=reading.architecture,
+                foreign_architectures=reading.foreign_architectures,
+            )
             for text in named:
                 found |= await _in_suite(apt, text)
     return found
