@@ -12,7 +12,7 @@ from deb_bootc_compose.archives.archive import Archive
 from deb_bootc_compose.treefile.packages import Preference
 from deborch_shared import process
 from deborch_shared.apt.host import HostApt
-from deborch_shared.process import ProcessResult
+from deborch_shared.process import OutputSink, ProcessResult
 
 APT_TAKES_AT_MOST_S = 1800.0
 _FIXED = """
@@ -94,11 +94,12 @@ class PrivateApt:
         ]
         (self.directory / "apt.conf").write_text("\n".join(lines) + _FIXED)
 
-    async def run(self, *argv: str, check: bool = False) -> ProcessResult:
+    async def run(self, *argv: str, check: bool = False, on_output: OutputSink | None = None) -> ProcessResult:
         """Run a program of apt."""
         return await process.run(
             argv,
             env=apt_environment(self.directory, self._proxies),
+            on_output=on_output,
             timeout_s=APT_TAKES_AT_MOST_S,
             kept_bytes=64 << 20,
             check=check,

@@ -23,6 +23,8 @@ from deb_bootc_compose.digests import digest_of
 from deb_bootc_compose.state.layout import State
 from deborch_shared.apt.host import HostApt
 from deborch_shared.apt.releases import fetch_releases
+from deborch_shared.locks import exclusive
+from deborch_shared.process import OutputSink
 
 _KEPT_FOR_S = 7 * 86400.0
 _NEWEST = "newest"
@@ -55,6 +57,7 @@ class Lists:
     def __init__(self, state: State) -> None:
         self._directory = state.lists
         self._scratch = state.scratch
+        self._locks = state.locks
 
     async def releases(self, reading: Reading) -> str:
         """One digest over the InRelease files as they are now; they are not verified here.
@@ -72,19 +75,23 @@ class Lists:
         # One has no InRelease, or cannot be reached: apt knows other ways, and the reason.
         return (await self._update(reading)).name.partition("-")[2]
 
-    async def read(self, reading: Reading, releases: str) -> Path:
+    async def read(self, reading: Reading, releases: str, on_output: OutputSink | None = None) -> Path:
         """Lists for the archives in the state `releases`, or a newer one if they have moved on meanwhile.
+
+        Targets and composes that want the same lists at the same time wait for one of them to make these.
 
         Raises:
             DeborchError: of class SIGNATURE or FETCH, with apt's full reason.
         """
         directory = self._directory / f"{reading.digest}-{releases}"
         if not directory.is_dir():
-            directory = await self._update(reading)
+            async with exclusive(self._locks / f"lists-{reading.digest}", on_wait=lambda: None):
+                if not directory.is_dir():
+                    directory = await self._update(reading, on_output)
         os.utime(directory)
         return directory
 
-    async def _update(self, reading: Reading) -> Path:
+    async def _update(self, reading: Reading, on_output: OutputSink | None = None) -> Path:
         async with self._scratch_directory("lists") as place:
             fresh = place / "fresh"
             await asyncio.to_thread(self._begin_with_newest, reading, fresh)
@@ -95,7 +102,8 @@ class Lists:
                 architecture=reading.architecture,
                 foreign_architectures=reading.foreign_architectures,
             )
-            done = await apt.run("apt-get", "-q", "-o", "pkgCacheFile::Generate=false", "update")
+            argv = ("apt-get", "-q", "-o", "pkgCacheFile::Generate=false", "update")
+            done = await apt.run(*argv, on_output=on_output)
             if done.returncode != 0:
                 raise unreadable(done.output.decode("utf-8", "replace"), reading.archives)
             return await asyncio.to_thread(self._keep, reading, fresh)

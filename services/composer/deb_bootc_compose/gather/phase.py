@@ -109,7 +109,7 @@ async def _resolved(work: PhaseWork, reading: Reading, path: Path | None) -> tup
     treefile = work.treefile
     lists = Lists(work.state)
     work.progress.step("reading the archives")
-    directory = await lists.read(reading, await lists.releases(reading))
+    directory = await lists.read(reading, await lists.releases(reading), work.progress.log)
     pins = locked.pins(await asyncio.to_thread(read_lock, path)) if path else ()
     question = Question(
         reading,
@@ -121,7 +121,7 @@ async def _resolved(work: PhaseWork, reading: Reading, path: Path | None) -> tup
     )
     work.progress.step("resolving the packages")
     async with scratch_directory(work.state.scratch, "resolve") as place:
-        resolved = await resolve(question, place)
+        resolved = await resolve(question, place, work.progress.log)
     origins.check(treefile, resolved.packages)
     return await asyncio.to_thread(_lock, work, reading, resolved), resolved.uris
 

@@ -17,6 +17,7 @@ from deb_bootc_compose.gather import complaints, wanted
 from deb_bootc_compose.gather.lock import LockedPackage, LockedRepository, sorted_packages
 from deb_bootc_compose.treefile.packages import Preference
 from deborch_shared.errors import ErrorCode
+from deborch_shared.process import OutputSink
 
 PRINT_DOWNLOADS = ("apt-get", "-q", "--yes", "--print-uris", "-o", "Acquire::ForceHash=SHA256")
 _PRINTED = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$", re.MULTILINE)
@@ -46,8 +47,8 @@ class Resolved:
     """Files with Sources, and the name of their archive."""
 
 
-async def resolve(question: Question, place: Path) -> Resolved:
-    """Ask apt, with its configuration in the new directory `place`.
+async def resolve(question: Question, place: Path, on_output: OutputSink | None = None) -> Resolved:
+    """Ask apt, with its configuration in the new directory `place`; what it says goes to `on_output` too.
 
     Raises:
         DeborchError: of class RESOLVE: NOT_FOUND for packages that are not there, CONFLICT with apt's chain of
@@ -64,7 +65,7 @@ async def resolve(question: Question, place: Path) -> Resolved:
         preferences=question.preferences,
     )
     essential = wanted.ESSENTIAL.format(architecture=reading.architecture)
-    done = await apt.run(*PRINT_DOWNLOADS, "install", essential, *question.requests)
+    done = await apt.run(*PRINT_DOWNLOADS, "install", essential, *question.requests, on_output=on_output)
     output = done.output.decode("utf-8", "replace")
     if done.returncode != 0:
         raise await complaints.explained(apt, output, essential, question.requests, question.excluded)

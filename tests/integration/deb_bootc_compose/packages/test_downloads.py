@@ -58,6 +58,7 @@ async def test_two_composes_at_once_fetch_each_deb_once(gathering: Gathering, se
     debs = {name: count for name, count in server.asked.items() if name.endswith(".deb")}
     assert len(debs) == 4
     assert set(debs.values()) == {1}
+    assert server.asked["Packages"] == 1
 
 
 async def test_an_unchanged_archive_is_asked_for_its_release_alone(gathering: Gathering, server: Server):
