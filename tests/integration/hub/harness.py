@@ -49,7 +49,7 @@ class Replica:
         assert row is not None
         return dict(row)
 
-    async def until(self, task_id: int, *states: str, within_s: float = 10) -> dict[str, Any]:
+    async def until(self, task_id: int, *states: str, within_s: float = 60) -> dict[str, Any]:
         """The task once it is in one of `states`."""
         async with asyncio.timeout(within_s):
             while True:
@@ -71,7 +71,7 @@ class PlayedBuilder:
     async def say(self, *data: EventData) -> None:
         await self.bus.publish(publications(new_event(item, source=f"/builder/{self.name}") for item in data))
 
-    async def next_order(self, within_s: float = 10) -> EventData:
+    async def next_order(self, within_s: float = 60) -> EventData:
         async with asyncio.timeout(within_s):
             return (await self.orders.get()).data
 

@@ -32,7 +32,7 @@ async def submit(replica: Replica, made: Source, **changes: Any) -> BuildId:
     return await replica.hub.create_build(wanted, ADMIN, None)
 
 
-async def state_of(replica: Replica, build_id: int, *wanted: str, within_s: float = 15) -> dict[str, Any]:
+async def state_of(replica: Replica, build_id: int, *wanted: str, within_s: float = 60) -> dict[str, Any]:
     async with asyncio.timeout(within_s):
         while True:
             row = await replica.database.fetchrow("SELECT * FROM build WHERE id = $1", build_id)
