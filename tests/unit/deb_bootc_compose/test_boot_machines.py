@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from tests.unit.deb_bootc_compose.fake_tools import FakeTools, finished
+from typer.testing import CliRunner
 
 from deb_bootc_compose.boot.acceleration import accelerator_of
 from deb_bootc_compose.boot.choice import chosen_disk
@@ -11,7 +12,12 @@ from deb_bootc_compose.boot.console import Console, Hopeless
 from deb_bootc_compose.boot.guest import credentials_of_test
 from deb_bootc_compose.boot.machine import Accelerator, Disk, FirmwareKind, Machine, check_architecture
 from deb_bootc_compose.boot.session import run_guest
+from deb_bootc_compose.cli.app import app
+from deb_bootc_compose.outputs.disk.iso import IsoImage
+from deb_bootc_compose.phases.request import ComposeRequest
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.treefile.outputs import OutputKind
+from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deborch_shared.errors import DeborchError, ErrorCode
 
 
@@ -126,3 +132,19 @@ def test_a_compose_without_disks_and_a_missing_file_are_told(tmp_path):
         chosen_disk(state, "minimal-13-20261127.0", None)
     with pytest.raises(DeborchError, match="there is no disk"):
         chosen_disk(state, str(tmp_path / "none.raw"), None)
+
+
+def test_the_command_tells_what_it_cannot_start(tmp_path):
+    ended = CliRunner().invoke(app, ["boot", "--state-dir", str(tmp_path), str(tmp_path / "none.raw")])
+    assert ended.exit_code == 3
+    assert "there is no disk" in ended.stderr
+
+
+def test_an_iso_is_refused_before_anything_is_made(tmp_path):
+    treefile = ResolvedTreefile(
+        name="a", variant="a", architecture="amd64", directory=tmp_path, suite="trixie", ref="a", outputs=("iso",)
+    )
+    with pytest.raises(DeborchError, match="ISO images are not offered") as caught:
+        IsoImage().wanted(ComposeRequest(treefile=tmp_path), treefile)
+    assert "raw" in caught.value.hint
+    assert not IsoImage().wanted(ComposeRequest(treefile=tmp_path, outputs=(OutputKind.RAW,)), treefile)

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from tests.unit.deb_bootc_compose.fake_tools import FakeTools
 
-from deb_bootc_compose.outputs.disk.bootloader import firmware_of, install_bios
+from deb_bootc_compose.outputs.disk.bootloader import check_architecture, install_bios
 from deb_bootc_compose.outputs.disk.plan import MIB, occupied_bytes, plan_disk
 from deb_bootc_compose.outputs.disk.space import full_disk_is_told, require_space
 from deb_bootc_compose.treefile.outputs import DiskSettings
@@ -86,9 +86,12 @@ async def test_the_first_sector_and_the_core_image_name_the_sectors_of_the_parti
     assert struct.unpack_from("<Q", core, 500) == (2049,)
 
 
-def test_an_architecture_without_firmware_is_refused():
+def test_an_architecture_whose_grub_is_not_here_is_refused():
+    check_architecture("amd64", "amd64")
+    with pytest.raises(DeborchError, match="disks for arm64 are not made on amd64"):
+        check_architecture("arm64", "amd64")
     with pytest.raises(DeborchError, match="disks for riscv64 are not offered") as caught:
-        firmware_of("riscv64")
+        check_architecture("riscv64", "riscv64")
     assert caught.value.fields["failure_class"] == "output"
 
 

@@ -55,6 +55,18 @@ FIRMWARE: Mapping[str, Firmware] = MappingProxyType(
 )
 
 
+def check_architecture(architecture: str, host: str) -> None:
+    """Raise INVALID_INPUT where the tools root has no GRUB for `architecture`: it is one for `host`."""
+    firmware_of(architecture)
+    if architecture != host:
+        raise failure(
+            FailureClass.OUTPUT,
+            ErrorCode.INVALID_INPUT,
+            f"disks for {architecture} are not made on {host} machines",
+            hint=f"compose it on {architecture}, or leave raw and qcow2 out of `outputs:`",
+        )
+
+
 def firmware_of(architecture: str) -> Firmware:
     """Raises DeborchError INVALID_INPUT for an architecture whose disks cannot be made to boot."""
     if architecture not in FIRMWARE:

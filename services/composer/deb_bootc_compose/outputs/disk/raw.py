@@ -17,6 +17,7 @@ from deb_bootc_compose.phases.api import PhaseWork
 from deb_bootc_compose.phases.bare import BarePhase
 from deb_bootc_compose.phases.facts import FileFacts, OstreeFacts
 from deb_bootc_compose.phases.request import ComposeRequest
+from deb_bootc_compose.tools.making import native_architecture
 from deb_bootc_compose.treefile.outputs import BootloaderKind, OutputKind
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 
@@ -56,7 +57,7 @@ class RawDisk(BarePhase):
 
 async def _make(work: PhaseWork) -> FileFacts:
     treefile = work.treefile
-    bootloader.firmware_of(treefile.architecture)
+    bootloader.check_architecture(treefile.architecture, native_architecture())
     ostree = OstreeFacts.model_validate(work.results["ostree"].facts)
     half_made = work.directory / "half-made"
     try:
