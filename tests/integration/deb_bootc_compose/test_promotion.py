@@ -130,6 +130,11 @@ async def test_commits_are_published_signed_with_deltas_and_can_be_rolled_back(
             await roll_back(repository, REF, expected=second)
     assert await published.resolve(REF) == first
     await _pulls(tools, state, signer, tmp_path / "client-after", first)
+    unsigned = open_published(state.published_repository, tools, treefile.ostree, lambda _: None, sign=False)
+    async with unsigned as repository:
+        with pytest.raises(DeborchError, match="is signed, and there is no key"):
+            async with repository.alone():
+                pass
     assert not list(tmp_path.rglob("keyring.*"))
 
 

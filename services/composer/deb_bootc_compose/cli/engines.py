@@ -24,6 +24,11 @@ async def committed_trees(state: State) -> CommittedTrees:
     return CommittedTrees(OstreeRepository(state.work_repository, await _tools(state, Voice())))
 
 
+async def tools_of(state: State) -> Tools:
+    """For acts on repositories."""
+    return await _tools(state, Voice())
+
+
 async def _tools(state: State, voice: Voice) -> Tools:
     return await open_tools(state, voice=voice, proxies=proxies_of(os.environ))
 

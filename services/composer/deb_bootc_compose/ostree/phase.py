@@ -5,6 +5,7 @@ import errno
 from pathlib import Path
 
 from deb_bootc_compose.commits.repository import OstreeRepository
+from deb_bootc_compose.commits.work_refs import PREFIX
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failure, failures_are
 from deb_bootc_compose.gather.lock import LOCK_FILE, Lock, read_lock
@@ -73,7 +74,7 @@ class OstreePhase(BarePhase):
 def compose_ref(work: PhaseWork) -> str:
     """The ref in the work repository by which this compose keeps its commit."""
     target = str(work.target).replace("*", "_")
-    return f"compose/{work.compose_id}/{target}"
+    return f"{PREFIX}/{work.compose_id}/{target}"
 
 
 async def _make(work: PhaseWork) -> OstreeFacts:

@@ -49,6 +49,7 @@ async def roll_back(
     Raises:
         DeborchError: NOT_FOUND of class PROMOTION if it has no such commit; CONFLICT if it is not at `expected`.
     """
+    await published.history(ref, limit=1)
     async with published.alone():
         commits = await published.history(ref)
         if expected is not None and commits[0].commit != checked_commit(expected):

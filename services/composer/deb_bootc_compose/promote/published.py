@@ -41,7 +41,18 @@ class PublishedRepository:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Make it if it is not there, and hold it until the end."""
+        """Make it if it is not there, and hold it until the end.
+
+        Raises:
+            DeborchError: CONFLICT of class SIGNATURE if it is signed and there is no key to go on with.
+        """
+        if self._key is None and (self._repository.directory / "summary.sig").exists():
+            raise failure(
+                FailureClass.SIGNATURE,
+                ErrorCode.CONFLICT,
+                f"{self._repository.directory} is signed, and there is no key to sign what changes in it",
+                hint="name the key: `ostree: {sign: FINGERPRINT}` in the treefile, or --sign for rollback",
+            )
         await self._repository.ensure(self._settings.mode, collection_id=self._settings.collection_id)
         async with locks.exclusive(self._repository.directory / LOCK_NAME, on_wait=lambda: None):
             yield
