@@ -56,6 +56,12 @@ packages:
 documentation: false
 install-langs: [C]
 default-target: multi-user.target
+units: [systemd-networkd.service]
+alternatives: {pager: /usr/bin/more}
+users: [{name: tester, groups: [sudo], ssh-keys: [ssh-ed25519 AAAA tester]}]
+debconf: [{package: tzdata, question: tzdata/Areas, type: select, value: Etc}]
+mutate-os-release: {PRETTY_NAME: "Minimal ${version}"}
+postprocess: ["#!/bin/bash\\ntest ! -e /sys/class/net/eth0 && dpkg-query -W | wc -l > /usr/lib/package-count"]
 automatic-version-prefix: "13"
 initramfs:
   omit-modules: [network, network-legacy, nfs, lvm, mdraid, dmraid, crypt, multipath, iscsi, nbd, plymouth]

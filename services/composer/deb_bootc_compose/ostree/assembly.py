@@ -68,6 +68,7 @@ async def assemble(plan: Plan, place: Path, progress: Progress) -> Assembled:
         progress.step("changing the tree as the treefile says")
         async with room_in(tree, place / "changes", progress.log, plan.epoch) as room:
             await run_changes(tree, treefile, room)
+    await asyncio.to_thread(contents.remove_files, tree, treefile.remove_files)
     await asyncio.to_thread(settle_ids, tree, treefile, plan.accounts)
     version = await asyncio.to_thread(_place_kernel, tree, treefile)
     made = False
@@ -90,7 +91,6 @@ def _change(tree: Tree, plan: Plan) -> None:
         contents.remove_translations(tree, treefile.install_langs)
     add_accounts(tree, treefile.users, treefile.groups, plan.epoch)
     set_identity(tree, treefile)
-    contents.remove_files(tree, treefile.remove_files)
     contents.add_files(tree, treefile)
     prepare_changes(tree, treefile)
 

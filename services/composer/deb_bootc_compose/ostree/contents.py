@@ -1,5 +1,6 @@
 """Files that come and go beside what packages install."""
 
+import fnmatch
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -81,13 +82,27 @@ def remove_from_packages(tree: Tree, removals: Iterable[RemovedFromPackage]) -> 
                     tree.remove(path)
 
 
-def remove_files(tree: Tree, paths: Iterable[str]) -> None:
-    """Remove files, or directories with all in them; what is not there is no error, as with rpm-ostree."""
-    for path in paths:
-        parts = [part for part in path.split("/") if part]
+def remove_files(tree: Tree, patterns: Iterable[str]) -> None:
+    """Remove files, or directories with all in them; `*`, `?` and `[...]` match within one part of a path.
+
+    What is not there is no error, as with rpm-ostree.
+    """
+    for pattern in patterns:
+        parts = [part for part in pattern.split("/") if part]
         if not parts or ".." in parts:
-            raise tree_failure(f"remove-files cannot remove {path!r}", hint="name a path in the tree")
-        tree.remove("/".join(parts))
+            raise tree_failure(f"remove-files cannot remove {pattern!r}", hint="name a path in the tree")
+        for path in _matching(tree, "", parts):
+            tree.remove(path)
+
+
+def _matching(tree: Tree, directory: str, parts: list[str]) -> list[str]:
+    """Paths below `directory`; through links to directories too, as a shell does it."""
+    first, *rest = parts
+    names = [name for name in tree.names(directory) if fnmatch.fnmatchcase(name, first)]
+    paths = [f"{directory}/{name}" for name in names]
+    if not rest:
+        return paths
+    return [found for path in paths if tree.is_directory(path) for found in _matching(tree, path, rest)]
 
 
 def add_files(tree: Tree, treefile: ResolvedTreefile) -> None:

@@ -74,6 +74,14 @@ def test_removing_a_link_to_a_directory_leaves_the_directory(tree):
     assert tree.exists("/usr/bin/hello")
 
 
+def test_wild_cards_match_within_one_part_of_a_path(tree):
+    for path in ("/usr/share/a/x.log", "/usr/share/b/x.log", "/usr/share/b/keep", "/usr/share/b/c/x.log"):
+        tree.write(path, "")
+    contents.remove_files(tree, ["usr/share/?/*.log", "/absent/*"])
+    assert [path for path, _ in tree.walk("/usr/share") if "." in path] == ["/usr/share/b/c/x.log"]
+    assert tree.exists("/usr/share/b/keep")
+
+
 def test_added_files_have_modes_that_do_not_depend_on_umasks(tree, treefile, tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "script").write_text("#!/bin/sh")
