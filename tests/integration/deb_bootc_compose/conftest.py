@@ -57,7 +57,7 @@ documentation: false
 install-langs: [C]
 default-target: multi-user.target
 units: [systemd-networkd.service]
-alternatives: {pager: /usr/bin/more}
+alternatives: {awk: /usr/bin/mawk}
 users: [{name: tester, groups: [sudo], ssh-keys: [ssh-ed25519 AAAA tester]}]
 debconf: [{package: tzdata, question: tzdata/Areas, type: select, value: Etc}]
 mutate-os-release: {PRETTY_NAME: "Minimal ${version}"}

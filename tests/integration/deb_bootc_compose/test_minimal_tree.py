@@ -44,7 +44,7 @@ async def test_the_tree_is_changed_as_the_treefile_says(minimal_tree, repository
     files = await repository.files_of(commit)
     wanted = "/usr/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
     assert files[wanted].target == "/usr/lib/systemd/system/systemd-networkd.service"
-    assert files["/usr/etc/alternatives/pager"].target == "/usr/bin/more"
+    assert files["/usr/etc/alternatives/awk"].target == "/usr/bin/mawk"
     assert b"tester:x:1000:1000::/var/home/tester:/bin/bash\n" in (
         await repository.read(commit, "/usr/etc/passwd") or b""
     )
