@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from deb_bootc_compose.cli.engines import collectors_of
@@ -31,7 +31,8 @@ def list_composes(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = Fal
     if as_json:
         write_json([asdict(compose) for compose in found])
         return
-    table = Table("compose", "status", "targets", "began", "size", "", box=None, pad_edge=False, header_style="bold")
+    name = Column("compose", no_wrap=True, min_width=max((len(compose.compose_id) for compose in found), default=0))
+    table = Table(name, "status", "targets", "began", "size", "", box=None, pad_edge=False, header_style="bold")
     for compose in found:
         began = f"{compose.began_at:%Y-%m-%d %H:%M}" if compose.began_at else ""
         status = Text(compose.status, style=_STYLES.get(compose.status, "red"))
@@ -96,7 +97,8 @@ def _notes(compose: ListedCompose) -> str:
 
 
 def _show_removed(removed: list[Removed], *, dry_run: bool) -> None:
-    table = Table("what", "name", "size", "why", box=None, pad_edge=False, header_style="bold")
+    name = Column("name", overflow="fold", min_width=40)
+    table = Table("what", name, "size", "why", box=None, pad_edge=False, header_style="bold")
     for item in removed:
         table.add_row(item.kind, Text(item.name), _mib(item.size_bytes), item.why)
     console = Console()

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import typer
@@ -73,6 +74,10 @@ def show_error(error: DeborchError, console: Console) -> None:
 
 def write_json(value: object) -> None:
     """One JSON value as one line on stdout, at once."""
-    json.dump(value, sys.stdout, default=str)
+    json.dump(value, sys.stdout, default=_plain)
     sys.stdout.write("\n")
     sys.stdout.flush()
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

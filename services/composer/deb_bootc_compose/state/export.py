@@ -22,7 +22,8 @@ def export(
     Raises:
         DeborchError: ALREADY_EXISTS if something else is there, CONFLICT if the compose has delivered nothing.
     """
-    names = sorted(str(path.relative_to(compose.tree)) for path in compose.tree.rglob("*") if path.is_file())
+    found = (str(path.relative_to(compose.tree)) for path in compose.tree.rglob("*") if path.is_file())
+    names = sorted(name for name in found if name != CHECKSUMS)  # ours has everything that the compose's own has
     if not names:
         raise failure(
             FailureClass.OUTPUT,

@@ -80,10 +80,11 @@ class Garbage:
         used_bytes = sum(records.values()) + sum(item.size_bytes for item in cached)
         of_records = await self._records(gone, records, used_bytes)
         removed += of_records
-        removed += await self._files(cached, used_bytes - sum(item.size_bytes for item in of_records))
         kept = await asyncio.to_thread(self._kept, gone, {item.name for item in of_records})
         for collector in collectors:
             removed += await collector.collect(kept, dry_run=self._dry_run)
+        # after the collectors, which may need the tools
+        removed += await self._files(cached, used_bytes - sum(item.size_bytes for item in of_records))
         if not self._dry_run:
             removed += [
                 Removed("scratch", name, 0, "its owner is dead") for name in await remove_abandoned(self._state)
