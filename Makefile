@@ -6,7 +6,7 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --extra local --group build \
 	--custom-compile-command "make lock"
 
-.PHONY: lint type imports test bench bench-mock bench-quick docs lock
+.PHONY: lint type imports test bench bench-compose bench-mock bench-quick docs lock
 
 lint:
 	.venv/bin/ruff check
@@ -23,6 +23,9 @@ test:
 
 bench:
 	./bin/bench
+
+bench-compose:
+	./bin/bench --only compose
 
 bench-mock:
 	./bin/bench --only mock

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import archive, build, lifecycle, mock
+from tests.bench import archive, build, compose, lifecycle, mock
 from tests.bench.figures import publish, summarise
 
 REPORTS = Path("build/bench")
@@ -37,9 +37,10 @@ BENCHES: dict[str, Callable[[bool], bool]] = {
     "build": build.main,
     "idle": _idle,
     "mock": mock.main,
+    "compose": compose.main,
 }
 ALL = ("lifecycle", "archive", "build")
-"""Without --only; idle is a part of lifecycle, and mock takes half an hour by itself."""
+"""Without --only; idle is a part of lifecycle, mock takes half an hour by itself, compose a quarter."""
 
 
 @contextmanager
