@@ -20,20 +20,20 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from deborch_builder.credentials import AccessTokens
-from deborch_builder.heartbeat import Heartbeats
 from deborch_builder.hub import HttpHub
 from deborch_builder.registration import register
 from deborch_builder.reporter import Report, Reporter
-from deborch_builder.spool import Spool
 from deborch_shared.bus import BatchHandler, Bus, host_queue
 from deborch_shared.clock import SystemClock
 from deborch_shared.contract.auth import Enrol, EnrolmentCreate, EnrolmentToken, NewKey
 from deborch_shared.contract.hosts import HostRegister, HostRegistration
-from deborch_shared.events import Event
+from deborch_shared.events import Event, new_event
 from deborch_shared.events.model import AssignTask, BuildDone, HostHeartbeat, TaskStarted
 from deborch_shared.http import ApiClient
 from deborch_shared.lifecycle import Lifecycle, run_service
+from deborch_shared.worker.credentials import AccessTokens
+from deborch_shared.worker.heartbeat import Heartbeats
+from deborch_shared.worker.spool import Spool
 
 _GIB = 1024**3
 _AT_ONCE = 8
@@ -130,8 +130,8 @@ class Fleet:
             versions={"simulated": "1"},
         )
 
-    def _beats(self) -> Sequence[HostHeartbeat]:
-        return [HostHeartbeat(host=name) for name in self._names]
+    def _beats(self) -> Sequence[Event]:
+        return [new_event(HostHeartbeat(host=name), source=f"/builder/{name}") for name in self._names]
 
     async def _announce(self) -> None:
         await self._bus.wait_connected()

@@ -5,7 +5,6 @@ import sys
 
 from deborch_builder.daemon import GIVE_BACK_S, Daemon
 from deborch_builder.data_directory import locked
-from deborch_builder.disk_pressure import resume_bytes
 from deborch_builder.mock_engine import MockEngine
 from deborch_builder.settings import BuilderSettings
 from deborch_shared.apt.host import proxies_of
@@ -13,6 +12,7 @@ from deborch_shared.clock import SystemClock
 from deborch_shared.errors import DeborchError
 from deborch_shared.lifecycle import Lifecycle, run_service
 from deborch_shared.settings import load
+from deborch_shared.worker.disk_pressure import resume_bytes
 
 
 async def run(settings: BuilderSettings, lifecycle: Lifecycle) -> None:

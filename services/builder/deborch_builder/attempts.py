@@ -11,7 +11,6 @@ from pathlib import Path
 from prometheus_client import Counter, Gauge
 
 from deborch_builder.attempt_key import AttemptKey, key_of
-from deborch_builder.attempt_log import AttemptLog
 from deborch_builder.failures import failure_class_of, message_of, missing_of
 from deborch_builder.hub import Hub
 from deborch_builder.job import Job, Tools
@@ -19,6 +18,7 @@ from deborch_builder.journal import Journal
 from deborch_builder.kinds import KINDS
 from deborch_builder.reporter import Reporter
 from deborch_shared.events.model import AssignTask, BuildDone, Resources, RunningTask, TaskStarted
+from deborch_shared.worker.shipped_log import ShippedLog
 
 _log = logging.getLogger(__name__)
 _ended = Counter("deborch_builder_attempts_total", "Attempts that ended here", ["kind", "outcome"])
@@ -183,7 +183,7 @@ class Attempts:
             _log.warning("attempt %s is abandoned, the hub says: %s", key, said)
             self.end(key, Ending.STALE)
 
-        with AttemptLog(job.directory / "log", append, self._tools.clock, on_fenced=fenced) as log:
+        with ShippedLog(job.directory / "log", append, self._tools.clock, on_fenced=fenced) as log:
             job.write_log, job.log_size_bytes = log.write, lambda: log.size_bytes
             async with asyncio.TaskGroup() as group:
                 group.create_task(log.ship(), name=f"log of {key}")
@@ -192,14 +192,14 @@ class Attempts:
                 log.finish()
         return done
 
-    async def _performed(self, job: Job, log: AttemptLog) -> BuildDone:
+    async def _performed(self, job: Job, log: ShippedLog) -> BuildDone:
         try:
             artifacts = await KINDS[job.assignment.kind].perform(job)
         except Exception as error:
             failed = self._failed(job, error)
             if failed.failure_class == "internal":
                 _log.exception("attempt %s failed", job.name)
-            log.note(f"failed ({failed.failure_class}): {failed.message}")
+            log.write(f"deborch-builder: failed ({failed.failure_class}): {failed.message}\n".encode())
             return failed
         return BuildDone(
             task_id=job.assignment.task_id,

@@ -16,12 +16,12 @@ from deborch_builder.attempts import Attempts, Ending
 from deborch_builder.engine_port import Environment
 from deborch_builder.failures import message_of
 from deborch_builder.journal import Journal
-from deborch_builder.readiness import Readiness
 from deborch_builder.reporter import Report, Reporter
 from deborch_shared.contract.states import TaskKind
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import Event
 from deborch_shared.events.model import AssignTask, BuildDone, CancelTask, PrepareEnvironment, TaskRefused, TaskStarted
+from deborch_shared.worker.readiness import Readiness
 
 _log = logging.getLogger(__name__)
 _assignments = Counter("deborch_builder_assignments_total", "Assignments by what became of them", ["answer"])

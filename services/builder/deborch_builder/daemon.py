@@ -3,39 +3,41 @@
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from deborch_builder import machine
 from deborch_builder.admission import Offer
 from deborch_builder.attempts import Attempts
 from deborch_builder.commands import Commands
-from deborch_builder.credentials import AccessTokens, ensure_key
 from deborch_builder.data_directory import DataDirectory
-from deborch_builder.disk_pressure import DiskPressure
 from deborch_builder.engine_port import BuildEngine, Environment
-from deborch_builder.health import serve_health
-from deborch_builder.heartbeat import Heartbeats
 from deborch_builder.hub import HttpHub
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
 from deborch_builder.preparation import Preparation
-from deborch_builder.readiness import EngineNeed, Readiness
 from deborch_builder.recovery import recover
 from deborch_builder.registration import register
 from deborch_builder.reporter import Reporter
 from deborch_builder.settings import BuilderSettings
-from deborch_builder.spool import Spool
-from deborch_builder.transfers import Transfers
 from deborch_shared.bus import Bus, host_queue
 from deborch_shared.clock import Clock
 from deborch_shared.contract.hosts import HostRegister
 from deborch_shared.errors import DeborchError
+from deborch_shared.events import new_event
 from deborch_shared.events.model import HostHeartbeat, Resources
 from deborch_shared.http import ApiClient, ReadyCheck
 from deborch_shared.lifecycle import Lifecycle
+from deborch_shared.worker import machine
+from deborch_shared.worker.credentials import AccessTokens, ensure_key
+from deborch_shared.worker.disk_pressure import DiskPressure
+from deborch_shared.worker.health import serve_health
+from deborch_shared.worker.heartbeat import Heartbeats
+from deborch_shared.worker.readiness import EngineNeed, Readiness
+from deborch_shared.worker.spool import Spool
+from deborch_shared.worker.starting import unless_stopped
+from deborch_shared.worker.transfers import Transfers
 
 _log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
@@ -43,6 +45,8 @@ _FLUSH_TIMEOUT_S = 5.0
 GIVE_BACK_S = _FLUSH_TIMEOUT_S + 3.0
 """How long it takes at most to stop what has not ended while draining, and to tell the hub so."""
 _HTTP_TIMEOUT_S = 60.0
+_TOOLS = ("apt", "dpkg", "mmdebstrap")
+"""Packages that builds are made with."""
 _OBSTACLE_CHARACTERS = 500
 _TAG = re.compile(r"[a-z0-9][a-z0-9:._-]{0,62}")
 
@@ -86,7 +90,7 @@ class Daemon:
             await stack.enter_async_context(
                 serve_health(settings.host, settings.port, settings.port_file, self._ready_checks())
             )
-            node = await _unless_stopped(lifecycle, self._started(stack))
+            node = await unless_stopped(lifecycle, self._started(stack))
             if node is not None:
                 await self._work(node, lifecycle)
 
@@ -100,7 +104,7 @@ class Daemon:
         await self._disk.look()
         self._readiness.add(self._disk)
         auth = await stack.enter_async_context(ApiClient(settings.auth_url))
-        key = await ensure_key(auth, settings.name, settings.key_path, settings.enrolment, clock)
+        key = await ensure_key(auth, settings.name, settings.key_path, settings.enrolment, clock, kind="builder")
         tokens = AccessTokens(auth, key, clock)
         client = ApiClient(settings.hub_url, token=tokens, timeout_s=_HTTP_TIMEOUT_S)
         hub = HttpHub(await stack.enter_async_context(client))
@@ -124,7 +128,9 @@ class Daemon:
         return _Node(self._bus, reporter, attempts, commands, preparation, registration.heartbeat_interval_s)
 
     async def _work(self, node: _Node, lifecycle: Lifecycle) -> None:
-        heartbeats = Heartbeats(node.bus, lambda: [self._heartbeat(node)], self._clock)
+        heartbeats = Heartbeats(
+            node.bus, lambda: [new_event(self._heartbeat(node), source=f"/builder/{self._settings.name}")], self._clock
+        )
         interval_s = node.heartbeat_interval_s
         async with asyncio.TaskGroup() as group:
             works = (
@@ -167,7 +173,7 @@ class Daemon:
             cpu=settings.cpu or machine_has.cpu,
             memory_bytes=settings.memory_bytes or machine_has.memory_bytes,
             disk_bytes=settings.disk_bytes or machine_has.disk_bytes,
-            versions=await machine.versions(),
+            versions=await machine.versions(_TOOLS),
         )
 
     async def _offers(self) -> Sequence[str]:
@@ -210,17 +216,3 @@ def _offer(host: HostRegister) -> Offer:
         architectures=frozenset(host.architectures),
         resources=Resources(cpu=host.cpu, memory_bytes=host.memory_bytes, disk_bytes=host.disk_bytes),
     )
-
-
-async def _unless_stopped(lifecycle: Lifecycle, work: Coroutine[Any, Any, ResultT]) -> ResultT | None:
-    """The result of `work`, or None if the service is told to stop before it is there."""
-    working = asyncio.ensure_future(work)
-    stopping = asyncio.ensure_future(lifecycle.stopping.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        if not working.done():
-            working.cancel()
-        await asyncio.wait({working})
-    return None if working.cancelled() else working.result()

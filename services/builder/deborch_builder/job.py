@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from deborch_builder.attempt_key import key_of
 from deborch_builder.engine_port import BuildEngine, Sample
-from deborch_builder.transfers import Transfers
 from deborch_shared.clock import Clock
 from deborch_shared.events.model import AssignTask, Progress, Stage
+from deborch_shared.worker.transfers import Transfers
 
 PayloadT = TypeVar("PayloadT", bound=BaseModel)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deborch_builder.attempt_key import AttemptKey, key_of
-from deborch_builder.durable_files import directory_of_whole_files, write_durably
 from deborch_shared.events.model import AssignTask
+from deborch_shared.worker.durable_files import directory_of_whole_files, write_durably
 
 
 class Journal:

@@ -8,9 +8,9 @@ from prometheus_client import Counter
 
 from deborch_builder.attempts import Attempts
 from deborch_builder.engine_port import BuildEngine, Environment
-from deborch_builder.readiness import Readiness
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError
+from deborch_shared.worker.readiness import Readiness
 
 _log = logging.getLogger(__name__)
 _prepared = Counter("deborch_builder_prepared_total", "Bases made ahead, by what became of it", ["outcome"])

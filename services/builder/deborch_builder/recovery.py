@@ -8,9 +8,9 @@ from pathlib import Path
 from deborch_builder.attempt_key import AttemptKey, key_of
 from deborch_builder.attempts import host_lost
 from deborch_builder.journal import Journal
-from deborch_builder.spool import Spool
 from deborch_shared.events import new_event
 from deborch_shared.events.model import BuildDone
+from deborch_shared.worker.spool import Spool
 
 _log = logging.getLogger(__name__)
 

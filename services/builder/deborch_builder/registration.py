@@ -2,11 +2,11 @@
 
 import logging
 
-from deborch_builder.backoff import persist
 from deborch_builder.hub import Hub
 from deborch_shared.clock import Clock
 from deborch_shared.contract.hosts import HostRegister, HostRegistration
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.worker.backoff import persist
 
 _log = logging.getLogger(__name__)
 

@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from deborch_shared.contract.base import Name, Tag
-from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.settings import BrokerSettings, ListenSettings, ServiceSettings
+from deborch_shared.worker.settings import WorkerSettings
 
 
-class BuilderSettings(ServiceSettings, ListenSettings, BrokerSettings):
+class BuilderSettings(WorkerSettings):
     """Variables are `DEBORCH_BUILDER_` and the field's name in capitals, unless an alias says otherwise."""
 
     model_config = SettingsConfigDict(env_prefix="DEBORCH_BUILDER_", frozen=True, extra="ignore", populate_by_name=True)
@@ -26,15 +25,6 @@ class BuilderSettings(ServiceSettings, ListenSettings, BrokerSettings):
         description="Base images and dependency layers; several builders of a machine may share it."
         " Unset: in the data directory.",
     )
-    hub_url: str = Field(..., validation_alias="DEBORCH_HUB_URL", description="http(s)://host:port of the hub.")
-    auth_url: str = Field(..., validation_alias="DEBORCH_AUTH_URL", description="http(s)://host:port of auth.")
-    key_file: Path | None = Field(
-        None, description="File of the API key of kind host; unset: host.key in the data directory."
-    )
-    enrolment_token: SecretStr | None = Field(
-        None, description="One-time token from which the key is made at first start, while there is no key file."
-    )
-    enrolment_token_file: Path | None = Field(None, description="File that holds the enrolment token instead.")
     tags: Annotated[tuple[Tag, ...], NoDecode] = Field(
         (), description="What this host provides beyond its architecture, separated by commas or spaces."
     )
@@ -69,26 +59,3 @@ class BuilderSettings(ServiceSettings, ListenSettings, BrokerSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-    @property
-    def key_path(self) -> Path:
-        return self.key_file or self.data_dir / "host.key"
-
-    def enrolment(self) -> str | None:
-        """The enrolment token, wherever it was given.
-
-        Raises:
-            DeborchError: INVALID_SETTING if its file cannot be read.
-        """
-        if self.enrolment_token is not None:
-            return self.enrolment_token.get_secret_value().strip()
-        if self.enrolment_token_file is None:
-            return None
-        try:
-            return self.enrolment_token_file.read_text().strip()
-        except OSError as error:
-            raise DeborchError(
-                ErrorCode.INVALID_SETTING,
-                f"DEBORCH_BUILDER_ENROLMENT_TOKEN_FILE {self.enrolment_token_file}: {error.strerror}",
-                hint="write the token that `deborch host enrol NAME` printed into that file",
-            ) from error

@@ -14,12 +14,12 @@ from deborch_builder.commands import Commands
 from deborch_builder.engine_port import Environment
 from deborch_builder.job import Tools
 from deborch_builder.journal import Journal
-from deborch_builder.readiness import Readiness
 from deborch_builder.reporter import Reporter
-from deborch_builder.spool import Spool
-from deborch_builder.transfers import Transfers
 from deborch_shared.events import new_event
 from deborch_shared.events.model import AssignTask, CancelTask, EventData, Resources
+from deborch_shared.worker.readiness import Readiness
+from deborch_shared.worker.spool import Spool
+from deborch_shared.worker.transfers import Transfers
 
 GIB = 1024**3
 

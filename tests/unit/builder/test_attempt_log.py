@@ -8,8 +8,8 @@ import pytest
 from tests.unit.builder.fakes import FakeClock, FakeHub, until
 
 from deborch_builder.attempt_key import AttemptKey
-from deborch_builder.attempt_log import AttemptLog
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.worker.shipped_log import ShippedLog
 
 KEY = AttemptKey(7, 1)
 
@@ -22,7 +22,7 @@ class Shipping:
         self.chunks: list[tuple[int, int]] = []
         self.fenced: list[str] = []
         self.clock = FakeClock()
-        self.log = AttemptLog(path, self._append, self.clock, on_fenced=self.fenced.append)
+        self.log = ShippedLog(path, self._append, self.clock, on_fenced=self.fenced.append)
 
     async def _append(self, offset: int, chunk: bytes) -> int:
         self.chunks.append((offset, len(chunk)))
@@ -129,7 +129,7 @@ def test_a_full_disk_says_so(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(DeborchError) as refused:
-        AttemptLog(tmp_path / "log", None, FakeClock(), on_fenced=print).write(b"x")
+        ShippedLog(tmp_path / "log", None, FakeClock(), on_fenced=print).write(b"x")
     assert refused.value.code is ErrorCode.DISK_FULL
     assert str(tmp_path) in refused.value.hint
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 from tests.unit.builder.fakes import FakeClock
 
-from deborch_builder.credentials import AccessTokens, ensure_key
 from deborch_shared.contract.auth import AccessToken, Enrol, NewKey, TokenRequest
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.worker.credentials import AccessTokens, ensure_key
 
 MOMENT = "2030-01-01T00:00:00Z"
 AWAY = DeborchError(ErrorCode.SERVICE_UNAVAILABLE, "auth is away")
@@ -49,7 +49,7 @@ def clock() -> FakeClock:
 
 async def test_the_enrolment_token_becomes_a_key_file_that_only_its_owner_reads(auth, clock, tmp_path) -> None:
     file = tmp_path / "keys" / "host.key"
-    assert await ensure_key(auth, "b1", file, lambda: "once", clock) == "the-key"
+    assert await ensure_key(auth, "b1", file, lambda: "once", clock, kind="builder") == "the-key"
     assert file.read_text() == "the-key\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["host.key"]
@@ -70,9 +70,9 @@ async def test_an_enrolment_that_died_before_the_key_was_written_is_taken_up_wit
 
     monkeypatch.setattr(auth, "post", dies_once)
     with pytest.raises(KeyboardInterrupt):
-        await ensure_key(auth, "b1", file, lambda: "once", clock)
+        await ensure_key(auth, "b1", file, lambda: "once", clock, kind="builder")
     monkeypatch.setattr(auth, "post", post)
-    assert await ensure_key(auth, "b1", file, lambda: "once", clock) == "the-key"
+    assert await ensure_key(auth, "b1", file, lambda: "once", clock, kind="builder") == "the-key"
     first, second = (asked.secret.get_secret_value() for asked in auth.asked)
     assert [first] == kept_at_first_call
     assert first == second
@@ -83,13 +83,13 @@ async def test_an_enrolment_that_died_before_the_key_was_written_is_taken_up_wit
 async def test_a_key_file_makes_enrolment_unnecessary(auth, clock, tmp_path) -> None:
     file = tmp_path / "host.key"
     file.write_text("known-key\n")
-    assert await ensure_key(auth, "b1", file, lambda: "once", clock) == "known-key"
+    assert await ensure_key(auth, "b1", file, lambda: "once", clock, kind="builder") == "known-key"
     assert not auth.asked
 
 
 async def test_neither_key_nor_token_says_what_to_do(auth, clock, tmp_path) -> None:
     with pytest.raises(DeborchError) as refused:
-        await ensure_key(auth, "b1", tmp_path / "host.key", lambda: None, clock)
+        await ensure_key(auth, "b1", tmp_path / "host.key", lambda: None, clock, kind="builder")
     assert refused.value.code is ErrorCode.UNAUTHENTICATED
     assert "DEBORCH_BUILDER_ENROLMENT_TOKEN" in refused.value.hint
 
@@ -97,7 +97,7 @@ async def test_neither_key_nor_token_says_what_to_do(auth, clock, tmp_path) -> N
 async def test_enrolment_waits_for_auth_and_a_spent_token_is_fatal(auth, clock, tmp_path) -> None:
     auth.troubles = [AWAY, AWAY, DeborchError(ErrorCode.UNAUTHENTICATED, "the enrolment token was used")]
     with pytest.raises(DeborchError) as refused:
-        await ensure_key(auth, "b1", tmp_path / "host.key", lambda: "once", clock)
+        await ensure_key(auth, "b1", tmp_path / "host.key", lambda: "once", clock, kind="builder")
     assert refused.value.code is ErrorCode.UNAUTHENTICATED
     assert len(auth.asked) == 3
     assert not (tmp_path / "host.key").exists()

@@ -4,13 +4,18 @@ import asyncio
 
 from tests.unit.builder.fakes import FakeLink, HeldClock, until
 
-from deborch_builder.heartbeat import Heartbeats
+from deborch_shared.events import Event, new_event
 from deborch_shared.events.model import HostHeartbeat
+from deborch_shared.worker.heartbeat import Heartbeats
+
+
+def beat(host: str) -> Event:
+    return new_event(HostHeartbeat(host=host), source=f"/builder/{host}")
 
 
 async def test_a_beat_goes_out_at_once_and_then_each_interval_not_durable() -> None:
     link, clock = FakeLink(), HeldClock()
-    running = asyncio.create_task(Heartbeats(link, lambda: [HostHeartbeat(host="b1")], clock).run(5))
+    running = asyncio.create_task(Heartbeats(link, lambda: [beat("b1")], clock).run(5))
     await until(lambda: clock.slept_s == [5])
     clock.wake()
     await until(lambda: len(link.messages) == 2)
@@ -21,7 +26,7 @@ async def test_a_beat_goes_out_at_once_and_then_each_interval_not_durable() -> N
 
 async def test_many_hosts_share_a_message() -> None:
     link = FakeLink()
-    await Heartbeats(link, lambda: [HostHeartbeat(host=f"b{n}") for n in range(50)], HeldClock()).send()
+    await Heartbeats(link, lambda: [beat(f"b{n}") for n in range(50)], HeldClock()).send()
     assert len(link.messages) == 1
     assert len(link.events) == 50
 
@@ -29,5 +34,5 @@ async def test_many_hosts_share_a_message() -> None:
 async def test_a_beat_that_is_not_confirmed_is_forgotten() -> None:
     link = FakeLink()
     link.refusing = True
-    await Heartbeats(link, lambda: [HostHeartbeat(host="b1")], HeldClock()).send()
+    await Heartbeats(link, lambda: [beat("b1")], HeldClock()).send()
     assert not link.messages

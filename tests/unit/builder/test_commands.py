@@ -8,10 +8,10 @@ from tests.unit.builder.conftest import GIB, Builder
 from tests.unit.builder.fakes import build_task, files_below, noop, until
 
 from deborch_builder import journal
-from deborch_builder.readiness import EngineNeed
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import new_event
 from deborch_shared.events.model import BuildDone, CancelTask, Resources, TaskCreated, TaskRefused
+from deborch_shared.worker.readiness import EngineNeed
 
 
 async def test_a_noop_is_done_when_its_batch_is_acknowledged(builder: Builder) -> None:

@@ -6,9 +6,9 @@ import pytest
 from tests.unit.builder.conftest import Builder
 from tests.unit.builder.fakes import build_task, until
 
-from deborch_builder.disk_pressure import DiskPressure, free_bytes_of
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import BuildDone, TaskRefused
+from deborch_shared.worker.disk_pressure import DiskPressure, free_bytes_of
 
 FLOOR = 1000
 

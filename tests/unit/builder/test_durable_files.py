@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from deborch_builder.durable_files import directory_of_whole_files, write_durably
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.worker.durable_files import directory_of_whole_files, write_durably
 
 
 def test_a_file_is_private_and_replaces_what_was_there(tmp_path) -> None:

@@ -9,9 +9,9 @@ from tests.unit.builder.fakes import build_task, until
 
 from deborch_builder.engine_port import Environment
 from deborch_builder.preparation import Preparation
-from deborch_builder.readiness import EngineNeed
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import BuildDone, PrepareEnvironment
+from deborch_shared.worker.readiness import EngineNeed
 
 SID = Environment("sid", ("main",), "amd64")
 BOOKWORM = Environment("bookworm", ("main",), "amd64")

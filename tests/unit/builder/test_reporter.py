@@ -9,9 +9,9 @@ import pytest
 from tests.unit.builder.fakes import FakeClock, FakeLink, HeldClock, files_below, until
 
 from deborch_builder.reporter import Reporter
-from deborch_builder.spool import Spool
 from deborch_shared.events import decode
 from deborch_shared.events.model import BuildDone, TaskRefused, TaskStarted
+from deborch_shared.worker.spool import Spool
 
 
 def started(task_id: int) -> TaskStarted:

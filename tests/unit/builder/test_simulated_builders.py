@@ -9,8 +9,8 @@ from tests.bench.simulated_builders import answering, sending_to
 from tests.unit.builder.fakes import FakeClock, FakeLink, noop
 
 from deborch_builder.reporter import Reporter
-from deborch_builder.spool import Spool
 from deborch_shared.events import new_event
+from deborch_shared.worker.spool import Spool
 
 
 async def test_builders_that_answer_at_once_share_messages(tmp_path: Path) -> None:

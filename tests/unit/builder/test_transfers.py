@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tests.unit.builder.fakes import FakeClock, FakeHub
 
-from deborch_builder.transfers import Transfers, plain_name
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import File
+from deborch_shared.worker.transfers import Transfers, plain_name
 
 CONTENT = b"0123456789" * 100
 

@@ -19,4 +19,4 @@ def serve_health(
 
 
 async def _no_keys() -> Mapping[str, Any]:
-    raise DeborchError(ErrorCode.FORBIDDEN, "a builder has no route that takes a token")
+    raise DeborchError(ErrorCode.FORBIDDEN, "this daemon has no route that takes a token")

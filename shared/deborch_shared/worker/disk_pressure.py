@@ -1,18 +1,18 @@
-"""Room on the disks that builds write to: too little of it, and caches are thinned out and no build is taken."""
+"""Room on the disks that work writes to: too little of it, and caches are thinned out and no work is taken."""
 
 import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from prometheus_client import Gauge
 
-from deborch_builder.engine_port import BuildEngine
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError
 
 _log = logging.getLogger(__name__)
-_pressed = Gauge("deborch_builder_disk_pressure", "1 while no build is taken because a disk is nearly full")
+_pressed = Gauge("deborch_worker_disk_pressure", "1 while no work is taken because a disk is nearly full")
 _LOOK_S = 10.0
 _CLEAN_S = 60.0
 """Between two rounds of cleaning: what is in use cannot go, however often one looks."""
@@ -32,14 +32,21 @@ def free_bytes_of(directory: Path) -> int:
     return shutil.disk_usage(directory).free
 
 
+class Engine(Protocol):
+    """What is asked of any engine."""
+
+    async def collect_garbage(self) -> None:
+        """Remove from the caches what is beyond their limits and not in use."""
+
+
 class DiskPressure:
-    """A need of the builder's: no less than `floor_bytes` free in each of `directories`; 0: however little."""
+    """A need of the daemon's: no less than `floor_bytes` free in each of `directories`; 0: however little."""
 
     def __init__(
         self,
         directories: Sequence[Path],
         floor_bytes: int,
-        engine: BuildEngine,
+        engine: Engine,
         clock: Clock,
         free_bytes: Callable[[Path], int] = free_bytes_of,
     ) -> None:
@@ -69,7 +76,7 @@ class DiskPressure:
             await self._clean()
             short = self._shortage()
         if (short is None) != (self._problem is None):
-            _log.warning("%s", short or "there is room on the disk again: builds are taken")
+            _log.warning("%s", short or "there is room on the disk again: work is taken")
         self._problem = short
         _pressed.set(short is not None)
 
@@ -79,7 +86,7 @@ class DiskPressure:
             free = self._free_bytes(directory)
             if free < wanted:
                 return (
-                    f"the disk of {directory} is nearly full: {free // _MIB} MiB are free, builds are taken"
+                    f"the disk of {directory} is nearly full: {free // _MIB} MiB are free, work is taken"
                     f" from {resume_bytes(self._floor_bytes) // _MIB} MiB on"
                 )
         return None

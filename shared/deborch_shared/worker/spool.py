@@ -7,12 +7,12 @@ from pathlib import Path
 
 from prometheus_client import Gauge
 
-from deborch_builder.durable_files import directory_of_whole_files, write_durably
 from deborch_shared.errors import DeborchError
 from deborch_shared.events import Event, decode, encode
+from deborch_shared.worker.durable_files import directory_of_whole_files, write_durably
 
 _log = logging.getLogger(__name__)
-_spooled = Gauge("deborch_builder_spooled_reports", "Reports on disk that wait for the broker")
+_spooled = Gauge("deborch_worker_spooled_reports", "Reports on disk that wait for the broker")
 _SUFFIX = ".json"
 
 

@@ -1,21 +1,20 @@
-"""Whether this host can build now, and if not, why. What was wrong once is looked at again while the daemon runs."""
+"""Whether this host can work now, and if not, why. What was wrong once is looked at again while the daemon runs."""
 
 import asyncio
 import logging
 from typing import Protocol
 
-from deborch_builder.engine_port import BuildEngine
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 60.0
 _NOT_SOONER_S = 5.0
-"""Between two looks, however many assignments are about to be refused."""
+"""Between two looks, however much work is about to be refused."""
 
 
 class Need(Protocol):
-    """Something without which no package can be built here."""
+    """Something without which no work can be done here."""
 
     @property
     def problem(self) -> str | None:
@@ -25,10 +24,17 @@ class Need(Protocol):
         """See whether it is there."""
 
 
+class Engine(Protocol):
+    """What is asked of any engine."""
+
+    async def recover(self) -> None:
+        """Clean up what an earlier process left. Raises if the engine is not usable here."""
+
+
 class EngineNeed:
     """The engine has cleaned up what an earlier process left, and says that it is usable."""
 
-    def __init__(self, engine: BuildEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._problem: str | None = None
 
@@ -46,7 +52,7 @@ class EngineNeed:
 
 
 class Readiness:
-    """Looks again at what was wrong, each minute and before an assignment is refused for it."""
+    """Looks again at what was wrong, each minute and before work is refused for it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -62,7 +68,7 @@ class Readiness:
 
     @property
     def problem(self) -> str | None:
-        """Why no package can be built here; None if one can."""
+        """Why no work can be done here; None if it can."""
         return next((need.problem for need in self._needs if need.problem is not None), None)
 
     async def run(self) -> None:
@@ -85,6 +91,6 @@ class Readiness:
     def _tell(self) -> None:
         before, self._told = self._told, self.problem
         if self._told is not None and self._told != before:
-            _log.error("this host runs no builds: %s", self._told)
+            _log.error("this host takes no work: %s", self._told)
         elif self._told is None and before is not None:
-            _log.info("this host runs builds again")
+            _log.info("this host takes work again")

@@ -1,4 +1,4 @@
-"""Signs of life: how loaded this host is and which attempts it works on, which renews their leases."""
+"""Signs of life: which attempts are worked on here, which renews their leases."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,8 +7,7 @@ from typing import Protocol
 from deborch_shared.bus import Publication, publications
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError
-from deborch_shared.events import new_event
-from deborch_shared.events.model import HostHeartbeat
+from deborch_shared.events import Event
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ class Link(Protocol):
 class Heartbeats:
     """Publishes what `beats` returns; none is kept while the broker is away."""
 
-    def __init__(self, link: Link, beats: Callable[[], Sequence[HostHeartbeat]], clock: Clock) -> None:
+    def __init__(self, link: Link, beats: Callable[[], Sequence[Event]], clock: Clock) -> None:
         self._link = link
         self._beats = beats
         self._clock = clock
@@ -37,8 +36,7 @@ class Heartbeats:
             await self._clock.sleep(interval_s)
 
     async def send(self) -> None:
-        events = [new_event(beat, source=f"/builder/{beat.host}") for beat in self._beats()]
         try:
-            await self._link.publish(publications(events, durable=False))
+            await self._link.publish(publications(self._beats(), durable=False))
         except DeborchError as error:
             _log.info("a heartbeat was not sent: %s", error)

@@ -1,31 +1,36 @@
-"""Who this builder is to the hub: enrolled once, then an API key in a file, exchanged for tokens of minutes."""
+"""Who this daemon is to the hub: enrolled once, then an API key in a file, exchanged for tokens of minutes."""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from deborch_builder.backoff import persist
-from deborch_builder.durable_files import write_durably
 from deborch_shared.clock import Clock
 from deborch_shared.contract.auth import AccessToken, Enrol, NewKey, TokenRequest
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.http import ApiClient
+from deborch_shared.worker.backoff import persist
+from deborch_shared.worker.durable_files import write_durably
 
 _log = logging.getLogger(__name__)
 _RENEW_AT = 0.8
 """Share of a token's life after which it is renewed, so that a call never carries one about to expire."""
 _SECRET_BYTES = 32
+_ENROLLED_AS: Mapping[str, str] = MappingProxyType({"builder": "host", "composer": "composer"})
+"""What the command line calls each kind."""
 
 
 async def ensure_key(
-    auth: ApiClient, name: str, key_file: Path, enrolment: Callable[[], str | None], clock: Clock
+    auth: ApiClient, name: str, key_file: Path, enrolment: Callable[[], str | None], clock: Clock, *, kind: str
 ) -> str:
     """The API key in `key_file`; at first start it is got for the enrolment token and written there.
+
+    `kind`: builder or composer.
 
     The secret of the key is on disk before the token is spent on it. A start that dies in between, or whose answer is
     lost, is taken up by the next one: auth gives the same key for the same token and secret.
@@ -39,8 +44,9 @@ async def ensure_key(
     if not token:
         raise DeborchError(
             ErrorCode.UNAUTHENTICATED,
-            f"builder {name} has no key: {key_file} does not exist and no enrolment token is set",
-            hint=f"`deborch host enrol {name}` prints a token for DEBORCH_BUILDER_ENROLMENT_TOKEN",
+            f"{kind} {name} has no key: {key_file} does not exist and no enrolment token is set",
+            hint=f"`deborch {_ENROLLED_AS[kind]} enrol {name}` prints a token,"
+            f" for DEBORCH_{kind.upper()}_ENROLMENT_TOKEN",
         )
     body = Enrol(host=name, enrolment_token=SecretStr(token), secret=SecretStr(_kept_secret(key_file)))
     key = await persist(lambda: auth.post("/api/v1/enrol", NewKey, body), clock=clock, what="enrolling")
@@ -76,7 +82,7 @@ def _secret_file(key_file: Path) -> Path:
 class AccessTokens:
     """A `TokenSource`: keeps one token and renews it before it expires, or when it was refused.
 
-    Also a need of a builder's: without a token nothing of a build arrives at the hub.
+    Also a need of the daemon's: without a token nothing of its work arrives at the hub.
     """
 
     def __init__(self, auth: ApiClient, api_key: str, clock: Clock) -> None:

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events.model import Resources
 
 _MEMINFO = Path("/proc/meminfo")
-_TOOLS = ("apt", "dpkg", "mmdebstrap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,17 @@ async def architecture() -> str:
         raise DeborchError(
             ErrorCode.PROCESS_FAILED,
             f"the architecture of this machine is unknown: {error.message}",
-            hint="run the builder on a Debian system, where dpkg is",
+            hint="run it on a Debian system, where dpkg is",
         ) from error
     return result.output.decode().strip()
 
 
-async def versions() -> dict[str, str]:
-    """Of the daemon and of what builds are made with, for operators; a tool that is missing is left out."""
-    query = ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\\n", *_TOOLS]
+async def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Of the daemon and of `packages`, for operators; one that is not installed is left out."""
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\\n", *packages]
     result = await process.run(query, timeout_s=30, check=False)
     pairs = (line.split(" ") for line in result.output.decode("utf-8", "replace").splitlines())
-    tools = {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0] in _TOOLS and pair[1]}
+    tools = {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0] in packages and pair[1]}
     return {
         "deb-orchestrator": deborch_shared.__version__,
         "python": platform.python_version(),

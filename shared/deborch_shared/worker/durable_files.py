@@ -54,5 +54,5 @@ def as_disk_full(error: OSError, path: Path) -> Exception:
     return DeborchError(
         ErrorCode.DISK_FULL,
         f"no space is left for {path}",
-        hint=f"free space on the disk that holds {path.parent}, or move DEBORCH_BUILDER_DATA_DIR to a larger one",
+        hint=f"free space on the disk that holds {path.parent}, or move the data directory to a larger one",
     )

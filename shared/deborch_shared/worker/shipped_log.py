@@ -1,4 +1,4 @@
-"""The log of one attempt: written to a file here first, shipped to the hub by offset while it grows.
+"""One growing log: written to a file here first, shipped to the hub by offset while it grows.
 
 The hub says how much it has; whatever happened before, sending goes on from there.
 """
@@ -12,13 +12,13 @@ from typing import BinaryIO, Self
 
 from prometheus_client import Counter
 
-from deborch_builder.backoff import WORTH_WAITING_FOR_S, Backoff
-from deborch_builder.durable_files import as_disk_full
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.worker.backoff import WORTH_WAITING_FOR_S, Backoff
+from deborch_shared.worker.durable_files import as_disk_full
 
 _log = logging.getLogger(__name__)
-_shipped = Counter("deborch_builder_log_bytes_total", "Bytes of build logs that the hub has taken")
+_shipped = Counter("deborch_worker_log_bytes_total", "Bytes of logs that the hub has taken")
 _SHIP_AT_BYTES = 64 * 1024
 _SHIP_AFTER_S = 0.25
 _MAX_CHUNK_BYTES = 256 * 1024
@@ -27,7 +27,7 @@ Append = Callable[[int, bytes], Awaitable[int]]
 """Sends a chunk that starts at an offset; returns how many bytes the hub has then."""
 
 
-class AttemptLog:
+class ShippedLog:
     """Call `write` from anywhere in the loop, `finish` at the end; `ship` returns when the hub has all of it.
 
     A context manager, which closes the file.
@@ -72,10 +72,6 @@ class AttemptLog:
         self._changed.set()
         if self._size_bytes - self._sent_bytes >= _SHIP_AT_BYTES:
             self._enough.set()
-
-    def note(self, text: str) -> None:
-        """A line of the builder's own."""
-        self.write(f"deborch-builder: {text}\n".encode())
 
     def finish(self) -> None:
         """Nothing more is written."""

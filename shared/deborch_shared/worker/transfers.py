@@ -10,17 +10,17 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from prometheus_client import Counter
 
-from deborch_builder.backoff import persist
-from deborch_builder.durable_files import as_disk_full
-from deborch_builder.hub import Hub
 from deborch_shared.clock import Clock
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.events.model import File
+from deborch_shared.worker.backoff import persist
+from deborch_shared.worker.blobs import Blobs
+from deborch_shared.worker.durable_files import as_disk_full
 
 _log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
-_downloaded = Counter("deborch_builder_downloaded_bytes_total", "Bytes of source packages taken from the hub")
-_uploaded = Counter("deborch_builder_uploaded_bytes_total", "Bytes of results sent to the hub")
+_downloaded = Counter("deborch_worker_downloaded_bytes_total", "Bytes of files taken from the hub")
+_uploaded = Counter("deborch_worker_uploaded_bytes_total", "Bytes of results sent to the hub")
 _AT_ONCE = 4
 _UPLOAD_CHUNK_BYTES = 1024 * 1024
 _DIGEST_RETRIES = 3
@@ -42,7 +42,7 @@ class NamedFile(Protocol):
 class Transfers:
     """Uploads and downloads, at most four at once."""
 
-    def __init__(self, hub: Hub, clock: Clock) -> None:
+    def __init__(self, hub: Blobs, clock: Clock) -> None:
         self._hub = hub
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -54,14 +54,15 @@ class Transfers:
             DeborchError: UNSAFE_PATH for a name with a directory in it, DIGEST_MISMATCH, NOT_FOUND, DISK_FULL.
         """
         paths = [directory / plain_name(file.name) for file in files]
-        await _together([self._download(file, path) for file, path in zip(files, paths, strict=True)])
+        await _together([self.download(file, path) for file, path in zip(files, paths, strict=True)])
         return paths
 
     async def upload_all(self, paths: Sequence[Path]) -> tuple[File, ...]:
         """Bring all of `paths` into the blob store, those that it has already at no cost; how they are called there."""
-        return tuple(await _together([self._upload(path) for path in paths]))
+        return tuple(await _together([self.upload(path) for path in paths]))
 
-    async def _download(self, file: NamedFile, path: Path) -> None:
+    async def download(self, file: NamedFile, path: Path) -> None:
+        """`file` at `path`. Raises as `download_all`."""
         digest = hashlib.sha256()
         received = 0
 
@@ -88,7 +89,8 @@ class Transfers:
         if received != file.size_bytes or digest.hexdigest() != file.sha256:
             raise _wrong(file, f"came as {received} bytes with SHA-256 {digest.hexdigest()}")
 
-    async def _upload(self, path: Path) -> File:
+    async def upload(self, path: Path) -> File:
+        """As `upload_all`, one file."""
         async with self._slots:
             file = await asyncio.to_thread(_described, path)
             for left in reversed(range(_DIGEST_RETRIES)):
