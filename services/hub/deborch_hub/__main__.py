@@ -14,6 +14,7 @@ from deborch_hub.archives import ArchivePolicy, GpgSigner, Publisher, sources_te
 from deborch_hub.archives.publisher import Record
 from deborch_hub.archives.worker import ArchiveWorker
 from deborch_hub.domain.placement import STRATEGIES, Board, Leadership
+from deborch_hub.handlers.compose_hub import ComposeHub
 from deborch_hub.handlers.context import BuildDefaults, Context
 from deborch_hub.handlers.hosts import refresh_board
 from deborch_hub.handlers.hub import Hub
@@ -21,7 +22,9 @@ from deborch_hub.handlers.requirements import Requirements
 from deborch_hub.handlers.submission import Submissions
 from deborch_hub.handlers.unit_of_work import Transactions
 from deborch_hub.listeners.builders import listen_to_builders
+from deborch_hub.listeners.composers import listen_to_composers
 from deborch_hub.outbox import OutboxRelay
+from deborch_hub.scheduler.composes import ComposeWatch
 from deborch_hub.scheduler.leadership import Leader
 from deborch_hub.scheduler.placer import Placer
 from deborch_hub.scheduler.reaper import Reaper
@@ -32,8 +35,10 @@ from deborch_hub.store.event_feed import EventFeed
 from deborch_hub.store.id_blocks import IdBlocks
 from deborch_hub.store.logs import LogStore
 from deborch_hub.store.notifications import Notifications
+from deborch_hub.store.ostree import OstreeStore
 from deborch_hub.store.queries import MIGRATIONS, SQL
-from deborch_shared.bus import Bus, host_queue
+from deborch_hub.store.registry import Registries
+from deborch_shared.bus import COMPOSER_REQUESTS, Bus, host_queue
 from deborch_shared.clock import SystemClock
 from deborch_shared.db import Database, Migrator
 from deborch_shared.errors import DeborchError
@@ -60,6 +65,7 @@ class HubProcess:
         self.board = Board(strategy=STRATEGIES[settings.strategy]())
         self.blobs = BlobStore(settings.data_dir / "blobs")
         self.logs = LogStore(settings.data_dir / "logs")
+        self.ostree = OstreeStore(settings.data_dir / "ostree")
         self.feed = EventFeed(database, settings.database_url.get_secret_value())
         self.relay = OutboxRelay(database, bus)
         self.notifications = Notifications(settings.database_url.get_secret_value(), name, self._others_committed)
@@ -108,6 +114,9 @@ class HubProcess:
             ),
             source_keyring=settings.source_keyring,
             declare_host_queue=lambda host: self.bus.declare(host_queue(host)),
+            declare_queue=self.bus.declare,
+            registry=Registries(settings.registry_auth_file),
+            ostree=self.ostree,
             dep_wait_retry_s=settings.dep_wait_retry_s,
             heartbeat_interval_s=settings.heartbeat_s,
             lease_s=settings.lease_s,
@@ -150,16 +159,18 @@ class HubProcess:
         if self.placer is None or self.archives is None:
             raise RuntimeError("wire() comes first")
         await refresh_board(context)
-        builders = Bus(self.settings.amqp_dsn(), name=f"{self.name}-builders")
+        builders = Bus(self.settings.amqp_dsn(), name=f"{self.name}-builders", queues=(COMPOSER_REQUESTS,))
         listen_to_builders(builders, context)
-        reaper = Reaper(context, self.clock)
-        builders.on_connected.append(reaper.cannot_hear)
+        listen_to_composers(builders, context)
+        reaper, composes = Reaper(context, self.clock), ComposeWatch(context, self.clock)
+        builders.on_connected += [reaper.cannot_hear, composes.cannot_hear]
         async with asyncio.TaskGroup() as group:
             group.create_task(builders.run())
             group.create_task(self.placer.run())
             group.create_task(self.relay.sweep())
             group.create_task(self.archives.run())
             group.create_task(reaper.run(is_connected=builders.wait_connected))
+            group.create_task(composes.run(is_connected=builders.wait_connected))
             group.create_task(self._prune())
 
     async def _prune(self) -> None:
@@ -198,16 +209,19 @@ async def run_hub(settings: HubSettings, lifecycle: Lifecycle) -> None:
         public_url = settings.public_url.rstrip("/") or f"http://{settings.host}:{port}"
         signer = await GpgSigner.open(settings.data_dir / "keys", "deb-orchestrator archive signing key")
         auth = await stack.enter_async_context(ApiClient(settings.auth_url, timeout_s=5))
-        process = HubProcess(settings, database, Bus(settings.amqp_dsn(), name=name), name)
+        process = HubProcess(settings, database, Bus(settings.amqp_dsn(), name=name, queues=(COMPOSER_REQUESTS,)), name)
         process.blobs.prepare()
+        process.ostree.prepare()
         context = process.wire(signer, public_url)
         await process.requirements.load()
         app = build_hub_application(
             ApiDeps(
                 commands=Hub(context),
+                composes=ComposeHub(context, process.clock),
                 database=database,
                 blobs=process.blobs,
                 logs=process.logs,
+                ostree=process.ostree,
                 feed=process.feed,
                 archive_root=settings.data_dir / "archives",
                 public_url=public_url,

@@ -34,5 +34,9 @@ class HubSettings(ServiceSettings, ListenSettings, BrokerSettings):
     source_keyring: Path | None = Field(
         None, description="Keys that may sign a .dsc where a target asks for it; binary or armoured."
     )
+    registry_auth_file: Path | None = Field(
+        None,
+        description="Logins of the registries in which the hub moves tags, as `skopeo login --authfile` writes it.",
+    )
     keep_snapshots: int | None = Field(None, ge=1, description="Snapshots kept of each archive; unset: all.")
     keep_events_s: float = Field(30 * 86400.0, gt=0, description="Seconds that events can be resumed from.")

@@ -17,7 +17,7 @@ from deborch_hub.handlers.hub import Hub
 from deborch_hub.scheduler.leadership import Leader
 from deborch_hub.settings import HubSettings
 from deborch_hub.store.queries import MIGRATIONS
-from deborch_shared.bus import Bus, host_queue, publications
+from deborch_shared.bus import COMPOSER_REQUESTS, Bus, host_queue, publications
 from deborch_shared.contract.hosts import HostRegister
 from deborch_shared.db import Database, Migrator
 from deborch_shared.events import Event, new_event
@@ -126,8 +126,9 @@ async def start_replica(stack: AsyncExitStack, database: str, amqp_url: str, tmp
 async def replica(settings: HubSettings, name: str) -> AsyncIterator[Replica]:
     async with Database(settings.database_url.get_secret_value(), application=name) as database:
         await Migrator(MIGRATIONS).run(database)
-        process = HubProcess(settings, database, Bus(settings.amqp_dsn(), name=name), name)
+        process = HubProcess(settings, database, Bus(settings.amqp_dsn(), name=name, queues=(COMPOSER_REQUESTS,)), name)
         process.blobs.prepare()
+        process.ostree.prepare()
         context = process.wire(PlainSigner(), "http://127.0.0.1:1")
         await process.requirements.load()
         leader = Leader(database, process.leadership, process.clock, lambda: process.duties(context))

@@ -11,6 +11,7 @@ from deborch_hub.api import ApiDeps, build_hub_application
 from deborch_hub.store.blobs import BlobStore
 from deborch_hub.store.event_feed import EventFeed
 from deborch_hub.store.logs import LogStore
+from deborch_hub.store.ostree import OstreeStore
 from deborch_shared.contract.builds import TaskRef
 from deborch_shared.contract.hosts import HostRegistration
 from deborch_shared.contract.states import TaskState
@@ -76,6 +77,20 @@ class FakeCommands:
         self.given.append(("record_blob", sha256, size_bytes))
 
 
+class FakeComposes:
+    """Writes down what it is told about composes."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def note(*args: Any) -> int:
+            self.given.append((name, *args))
+            return 7
+
+        return note
+
+
 class FakeDatabase:
     """Answers each named query with the rows that it was given for it."""
 
@@ -102,6 +117,7 @@ class Hub:
 
     def __init__(self, data: Path, database: Any = None, *, max_log_bytes: int = 1 << 20) -> None:
         self.commands = FakeCommands()
+        self.composes = FakeComposes()
         self.database = database or FakeDatabase()
         self.blobs = BlobStore(data / "blobs")
         self.logs = LogStore(data / "logs", max_log_bytes=max_log_bytes)
@@ -109,9 +125,11 @@ class Hub:
         self.archives = data / "archives"
         self.deps = ApiDeps(
             commands=self.commands,
+            composes=self.composes,
             database=self.database,
             blobs=self.blobs,
             logs=self.logs,
+            ostree=OstreeStore(data / "ostree"),
             feed=self.feed,
             archive_root=self.archives,
             public_url="http://hub.test",

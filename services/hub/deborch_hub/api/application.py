@@ -18,6 +18,7 @@ def build_hub_application(
 
     async def prepare(_: web.Application) -> None:
         deps.blobs.prepare()
+        deps.ostree.prepare()
 
     async def end_streams(_: web.Application) -> None:
         deps.feed.close()

@@ -9,11 +9,31 @@ from deborch_hub.store.event_feed import START, FeedEndedError, Position, Subscr
 from deborch_shared.contract.base import Input
 from deborch_shared.errors import DeborchError, ErrorCode
 from deborch_shared.events import EVENT_MODELS
-from deborch_shared.events.model import ArchivePublished, BuildEvent, HostChanged, HostLost, HostRegistered, TaskEvent
+from deborch_shared.events.composes import ComposeEvent, ImageTagged, RefPromoted
+from deborch_shared.events.model import (
+    ArchivePublished,
+    AuditRecorded,
+    BuildEvent,
+    HostChanged,
+    HostLost,
+    HostRegistered,
+    TaskEvent,
+)
 from deborch_shared.http import Call, Route
 from deborch_shared.security import Permission
 
-_RECORDED = (TaskEvent, BuildEvent, HostRegistered, HostLost, HostChanged, ArchivePublished)
+_RECORDED = (
+    TaskEvent,
+    BuildEvent,
+    HostRegistered,
+    HostLost,
+    HostChanged,
+    ArchivePublished,
+    ComposeEvent,
+    RefPromoted,
+    ImageTagged,
+    AuditRecorded,
+)
 EVENT_TYPES = sorted({name for (name, _), model in EVENT_MODELS.items() if issubclass(model, _RECORDED)})
 """What the hub records; reports of builders and commands to them stay on the bus."""
 
@@ -22,6 +42,7 @@ class EventQuery(Input):
     types: str | None = Field(None, max_length=1_000, description="Event types, separated by commas; all if not given")
     build_id: int | None = Field(None, ge=0, lt=2**63, description="Only events of this build and its tasks")
     task_id: int | None = Field(None, ge=0, lt=2**63, description="Only events of this task")
+    compose_id: int | None = Field(None, ge=0, lt=2**63, description="Only events of this compose")
     follow: bool = Field(
         True, description="false: what is recorded by now, from the beginning or the id given, and the end"
     )
@@ -79,4 +100,4 @@ def _wanted(query: EventQuery) -> Wanted:
             f"there is no event type {', '.join(sorted(unknown))}",
             hint=f"the types are {', '.join(EVENT_TYPES)}",
         )
-    return Wanted(types or None, query.build_id, query.task_id)
+    return Wanted(types or None, query.build_id, query.task_id, query.compose_id)

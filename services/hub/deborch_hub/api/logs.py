@@ -96,7 +96,7 @@ class LogRoutes:
 
     async def follow(self, call: Call) -> web.StreamResponse:
         query, task_id = call.query_as(LogStreamQuery), TaskId(call.path_int("task_id"))
-        offset = _resumed_offset(call.request, query.offset)
+        offset = resumed_offset(call.request, query.offset)
         record = await self._attempt(task_id, query)
         if query.attempt is not None:
             _attempt_of(record, task_id)
@@ -123,11 +123,11 @@ class LogRoutes:
                 read += len(chunk)
                 if text:
                     begin, shown = shown, read - len(decoder.getstate()[0])
-                    await stream.send(_chunk(begin, text, shown))
+                    await stream.send(log_chunk(begin, text, shown))
                 else:
                     await stream.keep_alive()
         if watch.over and (rest := decoder.decode(b"", final=True)):
-            await stream.send(_chunk(shown, rest, read))
+            await stream.send(log_chunk(shown, rest, read))
 
     async def append(self, call: Call) -> web.Response:
         task_id, number = TaskId(call.path_int("task_id")), call.path_int("attempt")
@@ -135,7 +135,7 @@ class LogRoutes:
             raise DeborchError(ErrorCode.NOT_FOUND, f"task {task_id} has no attempt {number}")
         attempt = Attempt(number)
         await self._may_write(task_id, attempt, call.principal)
-        data = await _bounded_body(call.request)
+        data = await bounded_body(call.request)
         offset = call.query_as(LogAppendQuery).offset
         return respond(LogPosition(size_bytes=await self.deps.logs.append(task_id, attempt, offset, data)))
 
@@ -154,16 +154,16 @@ def _attempt_of(record: AttemptRecord, task_id: TaskId) -> Attempt:
     return record.attempt
 
 
-def _chunk(begin: int, text: str, end: int) -> bytes:
+def log_chunk(begin: int, text: str, end: int) -> bytes:
     return frame("chunk", orjson.dumps({"offset": begin, "text": text}).decode(), str(end))
 
 
-def _resumed_offset(request: web.Request, offset: int) -> int:
+def resumed_offset(request: web.Request, offset: int) -> int:
     seen = request.headers.get(LAST_EVENT_ID, "")
     return int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 19 else offset
 
 
-async def _bounded_body(request: web.Request) -> bytes:
+async def bounded_body(request: web.Request) -> bytes:
     data = bytearray()
     async for chunk in request.content.iter_any():
         data += chunk

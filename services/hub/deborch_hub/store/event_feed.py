@@ -68,6 +68,7 @@ class RecordedEvent:
     task_id: int | None
     build_id: int | None
     body: str
+    compose_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,14 @@ class Wanted:
     types: frozenset[str] | None = None
     build_id: int | None = None
     task_id: int | None = None
+    compose_id: int | None = None
 
     def matches(self, event: RecordedEvent) -> bool:
         return (
             (self.types is None or event.type in self.types)
             and (self.build_id is None or event.build_id == self.build_id)
             and (self.task_id is None or event.task_id == self.task_id)
+            and (self.compose_id is None or event.compose_id == self.compose_id)
         )
 
 
@@ -239,7 +242,9 @@ class EventFeed:
         """Recorded events behind `after`, up to and with `until`."""
         types = None if wanted.types is None else sorted(wanted.types)
         args = [str(after.xid), after.seq, str(until.xid), until.seq, limit, types, wanted.task_id]
-        if wanted.build_id is not None:
+        if wanted.compose_id is not None:
+            rows = await self._database.fetch(SQL["read_past_events_of_compose"], *args, wanted.compose_id)
+        elif wanted.build_id is not None:
             rows = await self._database.fetch(SQL["read_past_events_of_build"], *args, wanted.build_id)
         else:
             rows = await self._database.fetch(SQL["read_past_events"], *args)
@@ -277,4 +282,4 @@ class EventFeed:
 
 def _event(row: asyncpg.Record) -> RecordedEvent:
     position = Position(int(row["xid"]), row["seq"])
-    return RecordedEvent(position, row["type"], row["task_id"], row["build_id"], row["body"])
+    return RecordedEvent(position, row["type"], row["task_id"], row["build_id"], row["body"], row["compose_id"])

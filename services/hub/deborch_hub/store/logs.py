@@ -1,5 +1,6 @@
-"""Logs: root/<task>/<attempt>.log, written by offset, so that a chunk that is sent twice is there once.
+"""Logs: root/<task>/<attempt>.log and root/composes/<compose>/<attempt>/<phase>.log.
 
+They are written by offset, so that a chunk that is sent twice is there once.
 No lock is needed between processes: an attempt has one writer, and the same offset always holds the same bytes.
 """
 
@@ -7,11 +8,12 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from deborch_hub.store.disk import disk_errors, in_thread, write_all
 from deborch_shared.errors import DeborchError, ErrorCode
-from deborch_shared.ids import Attempt, TaskId
+from deborch_shared.ids import Attempt, ComposeId, TaskId
 
 MAX_LOG_BYTES = 256 << 20
 _READ_BYTES = 64 << 10
@@ -31,6 +33,10 @@ class LogStore:
     def path_of(self, task: TaskId, attempt: Attempt) -> Path:
         return self.root / str(task) / f"{attempt}.log"
 
+    def path_of_phase(self, compose: ComposeId, attempt: Attempt, phase: str) -> Path:
+        """`phase`: PHASE or PHASE.VARIANT.ARCHITECTURE, which the caller has checked."""
+        return self.root / "composes" / str(compose) / str(attempt) / f"{phase}.log"
+
     def size_of(self, task: TaskId, attempt: Attempt) -> int:
         """How many bytes there are; 0 too if nothing was written."""
         try:
@@ -45,7 +51,10 @@ class LogStore:
             DeborchError: CONFLICT if bytes before `offset` are missing and TOO_LARGE past the limit, both with
                 `size_bytes`; DISK_FULL.
         """
-        path = self.path_of(task, attempt)
+        return await self.append_at(self.path_of(task, attempt), offset, data)
+
+    async def append_at(self, path: Path, offset: int, data: bytes) -> int:
+        """The same for the log at `path`."""
         size = await in_thread(self._append, path, offset, data)
         for wake in self._followers.get(path, ()):
             wake.set()
@@ -86,18 +95,25 @@ class LogStore:
     async def follow(
         self, task: TaskId, attempt: Attempt, offset: int, ended: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[bytes, None]:
+        """`follow_at` for the log of an attempt of a task."""
+        async with aclosing(self.follow_at(self.path_of(task, attempt), offset, ended)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def follow_at(
+        self, path: Path, offset: int, ended: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[bytes, None]:
         """The log from `offset` on and what is appended meanwhile, until `ended` says so and all is read.
 
         An empty chunk comes when nothing new did for a moment, so that the reader can do something else.
         """
-        path = self.path_of(task, attempt)
         wake = asyncio.Event()
         self._followers[path].add(wake)
         try:
             while not self.closed:
                 wake.clear()
                 over = await ended()
-                if chunk := await self.read(task, attempt, offset):
+                if chunk := await in_thread(_read, path, offset, _READ_BYTES):
                     offset += len(chunk)
                     yield chunk
                 elif over:

@@ -33,6 +33,7 @@ class Records:
     types: list[str] = field(default_factory=list)
     task_ids: list[int | None] = field(default_factory=list)
     build_ids: list[int | None] = field(default_factory=list)
+    compose_ids: list[int | None] = field(default_factory=list)
     bodies: list[str] = field(default_factory=list)
     messages: list[OutboxMessage] = field(default_factory=list)
 
@@ -65,6 +66,7 @@ async def make_records(
         records.types.append(event.type)
         records.task_ids.append(getattr(event.data, "task_id", None))
         records.build_ids.append(getattr(event.data, "build_id", None))
+        records.compose_ids.append(getattr(event.data, "compose_id", None))
         records.bodies.append(body.decode())
         groups.setdefault((EVENTS, event.type), []).append(body)
     for host, command in commands:
@@ -87,4 +89,6 @@ async def make_records(
 async def write_records(connection: Connection, records: Records) -> None:
     """Write event and outbox rows in the caller's transaction."""
     if records.types or records.messages:
-        await connection.execute(SQL["record"], *records.event_columns(), *records.message_columns())
+        await connection.execute(
+            SQL["record"], *records.event_columns(), *records.message_columns(), records.compose_ids
+        )

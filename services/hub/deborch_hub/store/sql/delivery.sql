@@ -18,8 +18,9 @@ UPDATE scheduler_lease SET expires_at = '-infinity' WHERE holder = $1 AND epoch 
 -- name: record
 -- Events for those who watch, and messages for the broker, in the transaction of what they tell of.
 WITH told AS (
-  INSERT INTO event (type, task_id, build_id, body)
-  SELECT e.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS e(type, task_id, build_id, body)
+  INSERT INTO event (type, task_id, build_id, body, compose_id)
+  SELECT e.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $10::bigint[])
+    AS e(type, task_id, build_id, body, compose_id)
 )
 INSERT INTO outbox (id, exchange, routing_key, content_type, body)
 OVERRIDING SYSTEM VALUE
