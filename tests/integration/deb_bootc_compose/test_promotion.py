@@ -123,7 +123,7 @@ async def test_commits_are_published_signed_with_deltas_and_can_be_rolled_back(
 
     opened = open_published(state.published_repository, tools, treefile.ostree, lambda _: None, sign=True)
     async with opened as repository:
-        assert await roll_back(repository, REF, to="one") == (second, first)
+        assert await roll_back(repository, REF, to=first[:12]) == (second, first)
         with pytest.raises(DeborchError, match="no earlier commit"):
             await roll_back(repository, REF)
         with pytest.raises(DeborchError, match="moved meanwhile"):
@@ -175,6 +175,17 @@ async def test_whoever_is_killed_before_the_ref_moves_leaves_clients_what_they_h
     assert await published.resolve(REF) == first
     assert await PromoteRefs().run(work) == {"refs": {REF: second}}
     assert await published.resolve(REF) == second
+
+
+async def test_a_summary_that_was_not_written_is_written_by_the_next_promotion(
+    composed, state, tools, signer, tmp_path
+):
+    first, work = await composed("one")
+    with pytest.raises(Killed):
+        await PromoteRefs().run(_with_tools(work, DyingTools(tools, "summary")))
+    assert not (state.published_repository / "summary").exists()
+    await PromoteRefs().run(work)
+    await _pulls(tools, state, signer, tmp_path / "client", first)
 
 
 def _with_tools(work, tools):

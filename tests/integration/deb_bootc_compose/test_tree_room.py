@@ -72,6 +72,12 @@ async def test_a_script_that_fails_shows_its_last_lines_and_leaves_nothing_mount
     assert str(tmp_path) not in _mounts()
 
 
+async def test_a_script_whose_interpreter_is_not_in_the_tree_is_explained(run_scripts):
+    with pytest.raises(DeborchError, match="postprocess script 1 failed") as caught:
+        await run_scripts("#!/usr/bin/python3\nprint()")
+    assert "not in the tree" in caught.value.hint
+
+
 async def test_a_script_sees_no_network_and_no_file_of_the_host_and_writes_none(tree, run_scripts, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("host")

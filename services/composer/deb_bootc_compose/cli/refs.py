@@ -34,10 +34,10 @@ def show_history(
     if as_json:
         write_json([asdict(info) for info in commits])
         return
-    table = Table("version", "commit", "packages of", box=None, pad_edge=False)
+    table = Table("version", "commit", "newest package", box=None, pad_edge=False)
     for info in commits:
         date = datetime.fromtimestamp(info.epoch, UTC).strftime("%Y-%m-%d %H:%M")
-        table.add_row((info.version or "-").replace("[", r"\["), info.commit, date)
+        table.add_row((info.version or "-").replace("[", r"\["), info.commit[:16], date)
     Console(soft_wrap=True).print(table)
 
 
@@ -45,7 +45,10 @@ def show_history(
 def roll_ref_back(
     ref: Ref,
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="A version or commit of its history; else the one before.")
+        str | None,
+        typer.Option(
+            metavar="VERSION", help="A version of its history, or the begin of a commit; else the one before."
+        ),
     ] = None,
     sign: Annotated[str | None, typer.Option(metavar="FINGERPRINT", help="OpenPGP key that signs the summary.")] = None,
     repo: Repository = None,

@@ -66,7 +66,9 @@ def _explained(what: str, error: DeborchError) -> DeborchError:
         FailureClass.TREE,
         error.code,
         f"{what} failed{how}: {said}",
-        hint="these are its last lines; it runs in the tree, with no network and nothing of the host",
+        hint="its first line names a program that is not in the tree: add the package that has it"
+        if error.fields.get("reason") == "start"
+        else "these are its last lines; it runs in the tree, with no network and nothing of the host",
         returncode=code,
         output=output,
     )

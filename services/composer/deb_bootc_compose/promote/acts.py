@@ -13,6 +13,9 @@ from deb_bootc_compose.treefile.outputs import OstreeSettings
 from deborch_shared.errors import ErrorCode
 from deborch_shared.process import OutputSink
 
+_SHORTEST_PREFIX = 8
+"""Of a commit, to name it by."""
+
 
 @asynccontextmanager
 async def open_published(
@@ -76,7 +79,7 @@ async def roll_back(
 
 def _chosen(commits: list[CommitInfo], to: str | None) -> str | None:
     for info in commits[1:]:
-        if to is None or to in (info.commit, info.version):
+        if to is None or to == info.version or (len(to) >= _SHORTEST_PREFIX and info.commit.startswith(to)):
             return info.commit
     return None
 

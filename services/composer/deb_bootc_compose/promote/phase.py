@@ -59,8 +59,9 @@ async def _publish(work: PhaseWork, published: PublishedRepository, releases: li
         await published.bring(release, work.state.work_repository)
     for release in pending:
         await published.move(release.ref, release.commit)
-    work.progress.step("writing the summary")
-    await published.update_summary()
+    if not await published.has_summary_of([release.ref for release in releases]):
+        work.progress.step("writing the summary")
+        await published.update_summary()
     if pending:
         await published.prune([release.ref for release in pending])
         await published.update_summary()

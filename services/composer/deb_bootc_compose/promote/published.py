@@ -1,5 +1,6 @@
 """A repository that clients pull from, changed by one process at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -115,6 +116,19 @@ class PublishedRepository:
     async def move(self, ref: str, commit: str) -> None:
         """Have clients see `commit`."""
         await self._repository.set_ref(ref, commit)
+
+    async def has_summary_of(self, refs: Sequence[str]) -> bool:
+        """Whether the summary was written after these refs moved."""
+        heads = self._repository.directory / "refs" / "heads"
+
+        def newer() -> bool:
+            try:
+                written = (self._repository.directory / "summary").stat().st_mtime_ns
+                return all((heads / ref).stat().st_mtime_ns < written for ref in refs)
+            except FileNotFoundError:
+                return False
+
+        return await asyncio.to_thread(newer)
 
     async def update_summary(self) -> None:
         """List refs and deltas for clients, signed if there is a key."""
