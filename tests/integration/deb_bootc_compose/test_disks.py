@@ -3,8 +3,9 @@
 import asyncio
 import dataclasses
 import os
-import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -46,11 +47,9 @@ def file_of(result):
 @pytest.fixture(scope="module")
 def place(cached_state):
     """A directory on the file system of the work repository."""
-    path = cached_state.scratch / "test-disks"
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    yield path
-    shutil.rmtree(path)
+    cached_state.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="test-disks.", dir=cached_state.scratch) as path:
+        yield Path(path)
 
 
 @pytest.fixture(scope="module")
