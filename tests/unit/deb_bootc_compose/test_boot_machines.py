@@ -90,6 +90,21 @@ async def test_a_guest_that_does_not_come_up_is_told_with_the_end_of_its_console
     assert caught.value.fields["failure_class"] == "boot"
 
 
+async def test_a_guest_whose_timer_the_host_starved_is_started_again(tmp_path):
+    panic = b"..MP-BIOS bug: 8254 timer not connected to IO-APIC\nKernel panic - not syncing: IO-APIC + timer\n"
+    consoles = [panic, panic, b"login: "]
+    heard = []
+
+    told = await run_guest(
+        FakeTools(lambda _: consoles.pop(0)), machine(tmp_path), then="off", starts=1, on_output=heard.append
+    )
+
+    assert told.console_end == "login:"
+    assert b"".join(heard).count(b"started again") == 2
+    with pytest.raises(DeborchError, match="the kernel panicked"):
+        await run_guest(FakeTools(lambda _: panic), machine(tmp_path), then="off", starts=1, on_output=heard.append)
+
+
 async def test_a_guest_that_is_too_slow_is_told_with_the_end_of_its_console(tmp_path):
     class SlowTools(FakeTools):
         async def run(self, argv, *, on_output=None, timeout_s=None, **options: object):

@@ -19,6 +19,10 @@ _HOPELESS = (
 )
 
 
+_STARVED = b"8254 timer not connected to IO-APIC"
+"""Linux counts ticks of the emulated timer while a host with too much to do does not run the emulator."""
+
+
 class Hopeless(Exception):  # noqa: N818 - ends the machine, and is never seen outside of `session`
     """The console shows that the guest will not come up."""
 
@@ -40,6 +44,11 @@ class Console:
             if sign in seen:
                 self.hopeless = meaning
                 raise Hopeless(meaning)
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether the guest gave up because the host had no time for it: the next start may go well."""
+        return self.hopeless is not None and _STARVED in self._end
 
     def last_lines(self) -> str:
         """For people: no colours, no empty lines."""
