@@ -1,7 +1,7 @@
 """RabbitMQ: topology as a table, confirmed publishing, batch consumers, reconnection. No business rule belongs here."""
 
 from deborch_shared.bus.connection import Bus
-from deborch_shared.bus.consumer import BatchHandler, Delivery
+from deborch_shared.bus.consumer import BatchHandler, Delivery, Gate
 from deborch_shared.bus.publisher import Publication, publications
 from deborch_shared.bus.topology import (
     COMMANDS,
@@ -29,6 +29,7 @@ __all__ = [
     "BatchHandler",
     "Bus",
     "Delivery",
+    "Gate",
     "Publication",
     "QueueSpec",
     "Topology",

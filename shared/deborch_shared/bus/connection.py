@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, 
 from aio_pika.exceptions import AMQPException, ChannelInvalidStateError, DeliveryError, PublishError
 from prometheus_client import Counter, Gauge
 
-from deborch_shared.bus.consumer import BatchConsumer, BatchHandler
+from deborch_shared.bus.consumer import BatchConsumer, BatchHandler, Gate
 from deborch_shared.bus.publisher import Publication
 from deborch_shared.bus.topology import QueueSpec, Topology, declare_queue
 from deborch_shared.cancellation import apart
@@ -49,9 +49,17 @@ class Bus:
     async def wait_connected(self) -> None:
         await self._up.wait()
 
-    def consume(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500, pause_s: float = 0) -> None:
-        """Feed `handler` from `spec`'s queue from the next connection on; call before `run`."""
-        self._consumers.append(BatchConsumer(spec, handler, prefetch=prefetch, pause_s=pause_s))
+    def consume(
+        self,
+        spec: QueueSpec,
+        handler: BatchHandler,
+        *,
+        prefetch: int = 500,
+        pause_s: float = 0,
+        gate: Gate | None = None,
+    ) -> None:
+        """Feed `handler` from `spec`'s queue from the next connection on, while `gate` is open; call before `run`."""
+        self._consumers.append(BatchConsumer(spec, handler, prefetch=prefetch, pause_s=pause_s, gate=gate))
         if spec not in self._topology.queues:
             self._topology = Topology((*self._topology.queues, spec))
 

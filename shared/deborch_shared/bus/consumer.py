@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
@@ -40,13 +40,40 @@ BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
 """Applies all events or raises; must be idempotent, since delivery is at least once."""
 
 
+class Gate:
+    """Whether a consumer takes messages, of a queue that others take from as well. Shut, it holds none back."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self._is_open = is_open
+        self.on_change: list[Callable[[], None]] = []
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
+
+    def let(self, is_open: bool) -> None:
+        """Open or shut it."""
+        if is_open != self._is_open:
+            self._is_open = is_open
+            for callback in self.on_change:
+                callback()
+
+
 class BatchConsumer:
     """Feeds `handler` from one queue while its channel lives.
 
     `pause_s` between two batches: the first message after a rest is handled at once, in a rush batches are larger.
     """
 
-    def __init__(self, spec: QueueSpec, handler: BatchHandler, *, prefetch: int = 500, pause_s: float = 0) -> None:
+    def __init__(
+        self,
+        spec: QueueSpec,
+        handler: BatchHandler,
+        *,
+        prefetch: int = 500,
+        pause_s: float = 0,
+        gate: Gate | None = None,
+    ) -> None:
         self.spec = spec
         self._pause_s = pause_s
         self._handler = handler
@@ -54,6 +81,10 @@ class BatchConsumer:
         self._waiting: list[Delivery] = []
         self._arrived = asyncio.Event()
         self._lost = False
+        self._gate = gate or Gate()
+        self._gate.on_change.append(self._arrived.set)
+        self._queue: AbstractQueue | None = None
+        self._tag: str | None = None
         self._count = _received.labels(spec.name)
 
     async def run(self, channel: AbstractChannel) -> None:
@@ -67,9 +98,9 @@ class BatchConsumer:
         channel.close_callbacks.add(self._lose)
         (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(self._lose)
         await channel.set_qos(prefetch_count=self._prefetch)
-        queue = await channel.get_queue(self.spec.name, ensure=False)
-        await queue.consume(self._take, timeout=_CONSUME_TIMEOUT_S)
+        self._queue, self._tag = await channel.get_queue(self.spec.name, ensure=False), None
         while True:
+            await self._come_or_leave()
             await self._arrived.wait()
             self._arrived.clear()
             if self._lost:
@@ -79,6 +110,16 @@ class BatchConsumer:
                 await self._settle(batch)
                 if self._pause_s:
                     await asyncio.sleep(self._pause_s)
+
+    async def _come_or_leave(self) -> None:
+        """Be a consumer of the queue while the gate is open."""
+        if self._queue is None:
+            return
+        if self._gate.is_open and self._tag is None:
+            self._tag = await self._queue.consume(self._take, timeout=_CONSUME_TIMEOUT_S)
+        elif not self._gate.is_open and self._tag is not None:
+            tag, self._tag = self._tag, None
+            await self._queue.cancel(tag, timeout=_CONSUME_TIMEOUT_S)
 
     def _lose(self, *_: object) -> None:
         self._lost = True
@@ -117,6 +158,7 @@ class BatchConsumer:
             for delivery in batch:
                 await self._apply([delivery])
             return
+        await self._come_or_leave()  # before the broker may send the next
         await batch[-1].message.ack(multiple=True)
 
     async def _handle_with_retry(self, events: Sequence[Event]) -> None:

@@ -17,10 +17,19 @@ PACKAGES = (
     "deb_mock",
     "deborch_builder",
     "deb_bootc_compose",
+    "deborch_composer",
     "deborch_auth",
     "deborch_cli",
 )
-SCRIPTS = ("deborch", "deborch-hub", "deborch-builder", "deborch-auth", "deb-mock")
+SCRIPTS = (
+    "deborch",
+    "deborch-hub",
+    "deborch-builder",
+    "deborch-composer",
+    "deborch-auth",
+    "deb-mock",
+    "deb-bootc-compose",
+)
 DATA_SUFFIXES = (".sql", ".j2", ".js", ".css", ".typed")
 
 IMPORT_EVERYTHING = """

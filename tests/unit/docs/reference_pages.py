@@ -14,16 +14,23 @@ from tests.unit.docs.treefile_page import treefile_page
 
 import deborch_auth
 import deborch_builder
+import deborch_composer
 import deborch_hub
 import deborch_shared
 from deborch_auth.settings import AuthSettings
 from deborch_builder.settings import BuilderSettings
 from deborch_cli.exit_codes import EXIT_CODES
+from deborch_composer.settings import ComposerSettings
 from deborch_hub.settings import HubSettings
 from deborch_shared.errors import ERRORS
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
-SERVICES: dict[str, type[BaseSettings]] = {"Hub": HubSettings, "Auth": AuthSettings, "Builder": BuilderSettings}
+SERVICES: dict[str, type[BaseSettings]] = {
+    "Hub": HubSettings,
+    "Auth": AuthSettings,
+    "Builder": BuilderSettings,
+    "Composer": ComposerSettings,
+}
 LOCAL = """## Local stack and command line
 
 `deborch up` and `deborch demo` pass the variables above on to the service that they are for, and start no server of
@@ -91,7 +98,7 @@ def errors_page() -> str:
 
 def metrics_page() -> str:
     """docs/reference/metrics.md"""
-    for package in (deborch_shared, deborch_hub, deborch_auth, deborch_builder):
+    for package in (deborch_shared, deborch_hub, deborch_auth, deborch_builder, deborch_composer):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__") and ".sandbox.inside" not in module.name:
                 importlib.import_module(module.name)
