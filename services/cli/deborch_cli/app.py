@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "task": LazyCommand(f"{_HERE}.task:app", "The single pieces of work that builds consist of", _BUILDING),
         "target": LazyCommand(f"{_HERE}.target:app", "What to build against and to publish in", _BUILDING),
         "archive": LazyCommand(f"{_HERE}.archive:app", "The APT archives with the results", _BUILDING),
+        "compose": LazyCommand(f"{_HERE}.compose:app", "Make bootable images of a treefile", _BUILDING),
         "host": LazyCommand(f"{_HERE}.host:app", "The builders", _FLEET),
         "events": LazyCommand(f"{_HERE}.events:events", "What happens, as it happens", _FLEET),
         "login": LazyCommand(f"{_HERE}.identity:login", "Keep an API key for the commands to come", _ACCESS),

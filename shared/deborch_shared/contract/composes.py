@@ -290,11 +290,11 @@ class Ref(Output):
 class PromoteRef(Input):
     """Move the ref to the commit that this compose made for it.
 
-    `expected`: the commit that it is at now, None if the ref is new; another is answered with 409.
+    `expected`: the commit that it is at now, nothing if the ref is new; another is answered with 409.
     """
 
     compose_id: int
-    expected: Sha256Hex | None
+    expected: Sha256Hex | None = None
 
 
 class RollbackRef(Input):
@@ -338,7 +338,7 @@ class PromoteTag(Input):
     compose_id: int
     image: ImageName
     tag: TagName
-    expected: Digest | None
+    expected: Digest | None = None
 
 
 class RollbackTag(Input):

@@ -52,6 +52,10 @@ class FakeServices:
         self.break_upload_after_bytes: int | None = None
         self.break_download_after_bytes: int | None = None
         self.break_streams = 0
+        self.replies: dict[str, BaseModel | list[BaseModel]] = {}
+        """`METHOD PATH` below /api/v1: what is answered there, a list as one page."""
+        self.bodies: list[tuple[str, dict[str, object]]] = []
+        """What was sent to `replies`."""
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -111,6 +115,7 @@ class FakeServices:
             ("GET", f"{api}/blobs/{{sha256}}", self._send_blob),
             ("PUT", f"{api}/blobs/{{sha256}}", self._take_blob),
             ("GET", f"{api}/events", self._event_stream),
+            ("*", f"{api}/{{rest:.*}}", self._reply),
         ]
         for method, path, handler in routes:
             app.router.add_route(method, path, _coroutine(handler))
@@ -168,6 +173,15 @@ class FakeServices:
         wanted = BuildCreate.model_validate_json(await request.read())
         self.created.append(wanted)
         return await _model(self.builds[max(self.builds)], 201)
+
+    async def _reply(self, request: web.Request) -> web.Response:
+        asked = f"{request.method} {request.match_info['rest']}"
+        if asked not in self.replies:
+            raise DeborchError(ErrorCode.NOT_FOUND, f"there is no {asked}", hint="list what there is")
+        if body := await request.read():
+            self.bodies.append((asked, json.loads(body)))
+        reply = self.replies[asked]
+        return await (_page(reply) if isinstance(reply, list) else _model(reply))
 
     async def _log(self, request: web.Request) -> web.Response:
         task = int(request.match_info["id"])

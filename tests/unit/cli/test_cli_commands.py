@@ -21,11 +21,15 @@ def every_command() -> Iterator[tuple[str, Any]]:
     root = root_command()
     for name in COMMANDS:
         command = root.load(name)
-        subcommands = getattr(command, "commands", None)
-        if subcommands is None:
-            yield f"deborch {name}", command
-        else:
-            yield from ((f"deborch {name} {sub}", child) for sub, child in subcommands.items())
+        yield from _leaves(f"deborch {name}", command)
+
+
+def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    subcommands = getattr(command, "commands", None)
+    if subcommands is None:
+        yield path, command
+    for name, child in (subcommands or {}).items():
+        yield from _leaves(f"{path} {name}", child)
 
 
 def test_the_reference_lists_every_command_and_no_other():

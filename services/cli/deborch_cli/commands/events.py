@@ -21,6 +21,7 @@ _STYLES = (("failed", "red"), ("lost", "red"), ("completed", "green"), ("publish
 
 
 def events(
+    *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Only what is to come (and after --since), until Ctrl-C.")
     ] = False,
@@ -29,6 +30,9 @@ def events(
     ] = None,
     build: Annotated[int | None, typer.Option("--build", metavar="BUILD", min=1, help="Only of this build.")] = None,
     task: Annotated[int | None, typer.Option("--task", metavar="TASK", min=1, help="Only of this task.")] = None,
+    compose: Annotated[
+        int | None, typer.Option("--compose", metavar="COMPOSE", min=1, help="Only of this compose.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="ID", help="Only after the event with this stream id.")
     ] = None,
@@ -38,7 +42,12 @@ def events(
 
     With --json, one CloudEvent per line; its member "streamid" is what --since takes.
     """
-    params = {"types": ",".join(types or ()), "build_id": str(build or ""), "task_id": str(task or "")}
+    params = {
+        "types": ",".join(types or ()),
+        "build_id": str(build or ""),
+        "task_id": str(task or ""),
+        "compose_id": str(compose or ""),
+    }
     asked = {name: value for name, value in params.items() if value}
 
     async def show(session: Session) -> None:

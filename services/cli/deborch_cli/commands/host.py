@@ -1,7 +1,7 @@
 """`deborch host`: the builders."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -61,15 +61,18 @@ def enrol_host(
     expires_in_h: Annotated[
         float, typer.Option("--expires-in", metavar="HOURS", min=0.1, max=720, help="How long the token may be used.")
     ] = 1.0,
+    composer: Annotated[bool, typer.Option("--composer", help="For a composer instead of a builder.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print a token with which one builder of that name can join, once."""
+    """Print a token with which one builder or composer of that name can join, once."""
     with input_checked():
-        wanted = EnrolmentCreate(host=name, expires_in_s=round(expires_in_h * 3600))
+        role: Literal["builder", "composer"] = "composer" if composer else "builder"
+        wanted = EnrolmentCreate(host=name, role=role, expires_in_s=round(expires_in_h * 3600))
     made = with_session(lambda session: session.auth.post("/api/v1/enrolments", EnrolmentToken, wanted))
     emit(made, lambda: _enrolment(made), as_json=as_json)
     note("the token is shown only now, and works once. On the new host, as root:", as_json=as_json)
-    note(f"  DEBORCH_BUILDER_NAME={made.host} DEBORCH_BUILDER_ENROLMENT_TOKEN=... deborch-builder", as_json=as_json)
+    prefix = f"DEBORCH_{role.upper()}_"
+    note(f"  {prefix}NAME={made.host} {prefix}ENROLMENT_TOKEN=... deborch-{role}", as_json=as_json)
 
 
 def _change(host: str, state: HostState, outcome: str, as_json: bool) -> None:

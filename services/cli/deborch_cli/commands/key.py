@@ -20,7 +20,9 @@ _DAY_S = 86_400
 @app.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is or what for.", show_default=False)],
-    role: Annotated[Literal["viewer", "developer", "admin"], typer.Option("--role", help="What it may do.")] = "viewer",
+    role: Annotated[
+        Literal["viewer", "developer", "releaser", "admin"], typer.Option("--role", help="What it may do.")
+    ] = "viewer",
     scopes: Annotated[
         list[str] | None,
         typer.Option("--scope", metavar="PERMISSION", help="Only this of what the role may, such as build:read."),
