@@ -48,7 +48,7 @@ class Composer:
     def compose(self, treefile: Path, *options: str) -> Watched:
         command = [
             sys.executable, "-m", "deb_bootc_compose", "compose", str(treefile), "--state-dir", str(self.state),
-            "--no-promote", *options,
+            "--no-promote", "--allow", str(SAMPLE.parent), *options,
         ]  # fmt: skip
         return Watched.run(command, disk=self.state)
 

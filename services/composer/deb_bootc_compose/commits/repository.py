@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from deb_bootc_compose.commits.listing import CommittedFile, FileKind, parse_listing
+from deb_bootc_compose.state.whole_files import write_whole
 from deb_bootc_compose.tools.port import Bound, Tools
 from deb_bootc_compose.treefile.outputs import OstreeMode
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -113,11 +115,29 @@ class OstreeRepository:
         return await asyncio.to_thread(lambda: present.is_file() and not partial.exists())
 
     async def files_of(self, commit: str) -> dict[str, CommittedFile]:
-        """Everything in `commit`, by absolute path."""
-        chunks: list[bytes] = []
-        await self.ostree("ls", "-R", "-C", checked_commit(commit), on_output=chunks.append)
-        files = await asyncio.to_thread(lambda: list(parse_listing(b"".join(chunks))))
+        """Everything in `commit`, by absolute path. ostree is asked once: a commit never changes."""
+        kept = self.listings / checked_commit(commit)
+        listing = await asyncio.to_thread(_bytes_or_none, kept) if await self.has_commit(commit) else None
+        if listing is None:
+            chunks: list[bytes] = []
+            await self.ostree("ls", "-R", "-C", commit, on_output=chunks.append)
+            listing = b"".join(chunks)
+            with suppress(OSError):  # of use, and not needed: a repository that is only read has none
+                await asyncio.to_thread(write_whole, kept, listing)
+        files = await asyncio.to_thread(lambda: list(parse_listing(listing)))
         return {file.path: file for file in files}
+
+    @property
+    def listings(self) -> Path:
+        """What is in a commit, by its checksum; `extensions` is where libostree leaves room for others."""
+        return self.directory / "extensions" / "deb-bootc-compose" / "listings"
+
+    async def forget_listings(self) -> None:
+        """Of commits that are not there any more."""
+        listed = await asyncio.to_thread(lambda: [path.name for path in self.listings.glob("[0-9a-f]*")])
+        for commit in listed:
+            if not await self.has_commit(commit):
+                (self.listings / commit).unlink(missing_ok=True)
 
     async def is_whole(self, commit: str) -> bool:
         """Whether `commit` is there with every object that it names, at its full size. For bare repositories."""
@@ -181,6 +201,8 @@ class OstreeRepository:
 
     async def set_ref(self, ref: str, commit: str) -> None:
         """Have `ref` at `commit`, wherever it was."""
+        if await self.resolve(ref) == checked_commit(commit):
+            return
         await self.ostree("refs", f"--create={checked_ref(ref)}", "--force", checked_commit(commit), writes=True)
 
     async def delete_ref(self, ref: str) -> None:
@@ -210,6 +232,13 @@ def checked_ref(ref: str) -> str:
 
 def _seconds(date: str | None) -> int:
     return int(datetime.strptime(date, "%Y-%m-%d %H:%M:%S %z").timestamp()) if date else 0
+
+
+def _bytes_or_none(place: Path) -> bytes | None:
+    try:
+        return place.read_bytes()
+    except OSError:
+        return None
 
 
 def _read_or_none(place: Path) -> str | None:

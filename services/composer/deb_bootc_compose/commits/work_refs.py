@@ -34,6 +34,7 @@ class WorkRefs:
             for ref in unused:
                 await repository.delete_ref(ref)
             await repository.ostree("prune", "--refs-only", "--depth=0", writes=True)
+            await repository.forget_listings()
         return removed
 
     def _unused(self, composes: frozenset[str], commits: set[str]) -> Iterator[str]:
