@@ -8,7 +8,7 @@ from deborch_shared.contract.auth import Enrol, EnrolmentCreate, EnrolmentToken,
 from deborch_shared.errors import DeborchError, ErrorCode
 
 
-async def allow(service, host: str, **changes: int) -> str:
+async def allow(service, host: str, **changes: object) -> str:
     async with service.client(service.admin_key) as admin:
         made = await admin.post("/api/v1/enrolments", EnrolmentToken, EnrolmentCreate(host=host, **changes))
     return made.enrolment_token
@@ -32,6 +32,15 @@ async def test_a_builder_gets_a_service_key_that_acts_as_its_host(service):
         said = await builder.get("/api/v1/whoami", WhoAmI)
     assert (said.subject, said.host, said.roles) == ("host:b1", "b1", ("builder",))
     assert "task:report" in said.permissions
+
+
+async def test_a_composer_gets_a_service_key_of_its_own_role(service):
+    made = await enrol(service, "c1", await allow(service, "c1", role="composer"))
+    assert (made.role, made.host, made.name) == ("composer", "c1", "composer c1")
+    async with service.client(made.api_key) as composer:
+        said = await composer.get("/api/v1/whoami", WhoAmI)
+    assert {"compose:report", "build:create"} < set(said.permissions)
+    assert "task:report" not in said.permissions
 
 
 async def test_a_token_is_used_once(service):
