@@ -205,6 +205,13 @@ def test_every_problem_is_told_at_once_with_file_line_and_key(tmp_path):
         ("users: [{name: a}, {name: a}]", "users[1].name: a is there twice"),
         ("users: [{name: a, uid: 5}, {name: b, uid: 5}]", "users[1].uid: 5 is also that of a"),
         ("check-passwd: {type: file}", "type file needs filename"),
+        ("name: ../../x", "name: a name of letters"),
+        ("name: -x", "name: a name of letters"),
+        ("remove-files: [./]", "remove-files[0]: a path in the tree"),
+        ("add-files: [[a.yaml, /]]", "the destination is to be a file in the tree"),
+        ("ostree: {sign: --output=x}", "ostree.sign: the fingerprint of an OpenPGP key"),
+        ("add-commit-metadata: {version: x}", "is said by the compose itself"),
+        ("add-commit-metadata: {a=b: x}", "letters, digits, . _ and - are expected"),
     ],
 )
 def test_what_cannot_be_is_refused_where_it_is_written(tmp_path, text, expected):
@@ -226,9 +233,9 @@ def test_registry_and_qcow2_bring_what_they_are_made_of(tmp_path):
 
 
 def test_names_of_rpm_ostree_mean_our_keys(tmp_path):
-    text = "gpg-key: ABCD\ncontainer-cmd: [/bin/sh]\nmetadata: {a: 1}\nx-mine: [2]\n"
+    text = "gpg-key: 0123456789ABCDEF\ncontainer-cmd: [/bin/sh]\nmetadata: {a: 1}\nx-mine: [2]\n"
     found = resolve(tree(tmp_path, {"a.yaml": BASE + text}), architecture="amd64")
-    assert (found.ostree.sign, found.oci.cmd) == ("ABCD", ("/bin/sh",))
+    assert (found.ostree.sign, found.oci.cmd) == ("0123456789ABCDEF", ("/bin/sh",))
     assert found.custom == {"metadata": {"a": 1}, "x-mine": [2]}
 
 

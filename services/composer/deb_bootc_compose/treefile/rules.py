@@ -14,6 +14,12 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~-]+
 _PLAIN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
 _SUITE = re.compile(r"[a-z0-9][a-z0-9./_+-]*")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_TREEFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+"""It becomes part of paths: of the compose, its link `latest-NAME`, its images."""
+_KEY_ID = re.compile(r"(0x)?[0-9A-Fa-f]{16,40}")
+_METADATA_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OWN_METADATA = re.compile(r"version|ostree\..*|deb-bootc-compose\..*")
+"""What a commit says of itself, by which others find out what it is."""
 _OUTPUT_NAME = re.compile(r"(\$\{version\}|[A-Za-z0-9._+~-])+")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
@@ -32,6 +38,7 @@ def _names(treefile: ResolvedTreefile) -> Iterator[Complaint]:
     yield from _each("exclude-packages", treefile.exclude_packages, _PLAIN_PACKAGE, "the name of a package")
     yield from _each("units", treefile.units, _UNIT, "the name of a systemd unit with its suffix")
     one_each: list[tuple[str, str | None, re.Pattern[str], str]] = [
+        ("name", treefile.name, _TREEFILE_NAME, "a name of letters, digits, . _ + and -"),
         ("suite", treefile.suite, _SUITE, "the name of a suite"),
         ("kernel", treefile.kernel, _PLAIN_PACKAGE, "the name of a package"),
         ("ref", treefile.ref, _REF, "an OSTree ref such as debian/trixie/amd64/server"),
@@ -88,6 +95,17 @@ def _outputs(treefile: ResolvedTreefile) -> Iterator[Complaint]:
             yield ("failable", number), f"{kind} is not in outputs"
 
 
+def _commit(treefile: ResolvedTreefile) -> Iterator[Complaint]:
+    key = treefile.ostree.sign
+    if key is not None and not _KEY_ID.fullmatch(key):
+        yield ("ostree", "sign"), f"the fingerprint of an OpenPGP key is expected (it is {key!r})"
+    for name, value in treefile.metadata.items():
+        if _OWN_METADATA.fullmatch(name):
+            yield ("add-commit-metadata", name), "is said by the compose itself"
+        elif not _METADATA_KEY.fullmatch(name) or (isinstance(value, str) and "\0" in value):
+            yield ("add-commit-metadata", name), "letters, digits, . _ and - are expected, and text without NUL"
+
+
 def _once_each(treefile: ResolvedTreefile) -> Iterator[Complaint]:
     named: list[tuple[str, list[str]]] = [
         ("users", [user.name for user in treefile.users]),
@@ -113,8 +131,11 @@ def _accounts(treefile: ResolvedTreefile) -> Iterator[Complaint]:
 
 def _paths(treefile: ResolvedTreefile) -> Iterator[Complaint]:
     for number, path in enumerate(treefile.remove_files):
-        if ".." in path.split("/") or not path.strip("/"):
+        if ".." in path.split("/") or not path.strip("/."):
             yield ("remove-files", number), f"a path in the tree is expected (it is {path!r})"
+    for number, added in enumerate(treefile.add_files):
+        if not added.destination.strip("/.") or added.destination.endswith("/"):
+            yield ("add-files", number), f"the destination is to be a file in the tree (it is {added.destination!r})"
     for number, script in enumerate(treefile.postprocess):
         if not script.startswith("#!"):
             yield ("postprocess", number), "a script begins with #! and its interpreter"
@@ -134,6 +155,7 @@ _RULES: tuple[Callable[[ResolvedTreefile], Iterator[Complaint]], ...] = (
     _packages,
     _kernel,
     _outputs,
+    _commit,
     _once_each,
     _accounts,
     _paths,
