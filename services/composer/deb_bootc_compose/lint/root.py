@@ -1,8 +1,10 @@
 """The root filesystem that is checked, wherever it is."""
 
+import lzma
 import os
 import stat
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,14 @@ from deb_bootc_compose.commits.listing import FileKind
 from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.outputs.commit_tree import CommitTree
 from deb_bootc_compose.outputs.oci.tree import image_path
-from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 MAX_READ_BYTES = 4 << 20
 """No file that a check reads is as large."""
+_MAX_KEPT_BYTES = 64 << 20
+_MAX_NODES = 2_000_000
+_MAX_INDICES = 4
+"""What an archive from outside may have in memory, and how deep indices of indices may lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,39 +104,56 @@ def _walk(directory: bytes, prefix: bytes, device: int) -> Iterator[tuple[str, N
                 yield name, Node(FileKind.FILE, facts.st_size)
 
 
+_DAMAGES = (
+    *(tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError),
+    *(LookupError, ValueError, TypeError, AttributeError, RecursionError),
+)
+"""What reading an archive raises that is not what it should be, in its bytes or in its documents."""
+
+
 class ImageRoot:
     """An `.ociarchive` with one image, or the first of its index; its layers on top of each other."""
 
     def __init__(self, archive: Path) -> None:
         self._nodes: dict[str, Node] = {}
         self._contents: dict[str, bytes] = {}
+        self._left_bytes = _MAX_KEPT_BYTES
         try:
             with tarfile.open(archive) as layout:
                 for layer in _layers(layout):
                     self._apply(layout, layer)
-        except (tarfile.TarError, OSError, KeyError, ValueError) as error:
-            raise _unreadable(archive, f"is no OCI archive of an image: {error}") from error
+        except _DAMAGES as error:
+            why = bounded(f"{type(error).__name__}: {error}", 300)
+            raise _unreadable(archive, f"is no OCI archive of an image: {why}") from error
 
     @property
     def nodes(self) -> Mapping[str, Node]:
         return self._nodes
 
     def read(self, path: str) -> bytes:
-        return self._contents[path]
+        return self._contents.get(path, b"")
 
     def _apply(self, layout: tarfile.TarFile, digest: str) -> None:
         blob = layout.extractfile(_blob(digest))
         with tarfile.open(fileobj=blob, mode="r|*") as layer:
             for member in layer:
-                path = member.name.strip("/")
+                path = member.name.removeprefix("./").strip("/")
+                if len(self._nodes) >= _MAX_NODES:
+                    raise ValueError(f"it has more than {_MAX_NODES} files")
                 if member.isdir():
                     self._nodes[path] = Node(FileKind.DIRECTORY)
                 elif member.issym():
                     self._nodes[path] = Node(FileKind.LINK, target=member.linkname)
                 else:
                     self._nodes[path] = Node(FileKind.FILE, member.size)
-                    if _is_read(path) and (content := layer.extractfile(member)):
-                        self._contents[path] = content.read(MAX_READ_BYTES)
+                    if member.isfile() and _is_read(path) and (content := layer.extractfile(member)):
+                        self._keep(path, content.read(MAX_READ_BYTES))
+
+    def _keep(self, path: str, content: bytes) -> None:
+        self._left_bytes -= len(content)
+        if self._left_bytes < 0:
+            raise ValueError("its settings of bootc, sysusers and ostree are too large")
+        self._contents[path] = content
 
 
 def _is_read(path: str) -> bool:
@@ -142,9 +165,17 @@ def _is_read(path: str) -> bool:
 
 def _layers(layout: tarfile.TarFile) -> list[str]:
     document = _json(layout, "index.json")
-    while "manifests" in document:
+    for _ in range(_MAX_INDICES):
+        if "manifests" not in document:
+            return [_readable(layer) for layer in document["layers"]]
         document = _json(layout, _blob(document["manifests"][0]["digest"]))
-    return [layer["digest"] for layer in document["layers"]]
+    raise ValueError("its index leads to no image")
+
+
+def _readable(layer: dict[str, str]) -> str:
+    if str(layer.get("mediaType", "")).endswith("zstd"):
+        raise ValueError("its layers are compressed by zstd, which is not read here: check the tree instead")
+    return layer["digest"]
 
 
 def _json(layout: tarfile.TarFile, name: str) -> dict[str, list[dict[str, str]]]:

@@ -1,5 +1,7 @@
 """The checks of `bootc container lint`: each passes on a good root and says what is wrong with a bad one."""
 
+import gzip
+import io
 import os
 import shutil
 import tarfile
@@ -120,6 +122,55 @@ def test_an_image_is_checked_with_its_layers_on_top_of_each_other(tmp_path: Path
 
     wrong = {name: one.texts for name, one in findings.items() if one.verdict is not Verdict.PASSED}
     assert wrong == {"api-base-directories": ("/var is no directory",)}
+
+
+def _layout_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    archive = tmp_path / "image.ociarchive"
+    with tarfile.open(archive, "w") as written:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            written.addfile(member, io.BytesIO(content))
+    return archive
+
+
+INDEX = canonical({"manifests": [{"digest": "sha256:a"}]})
+LAYERS = canonical({"layers": [{"digest": "sha256:b"}]})
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"index.json": INDEX, "blobs/sha256/a": INDEX},
+        {"index.json": canonical({"manifests": []})},
+        {"index.json": canonical({"manifests": [3]})},
+        {"index.json": canonical({"manifests": [{"digest": 3}]})},
+        {"index.json": b"[]"},
+        {"index.json": INDEX, "blobs/sha256/a": LAYERS, "blobs/sha256/b": b"\x1f\x8b\x08\x00" + b"x" * 99},
+        {"index.json": INDEX, "blobs/sha256/a": LAYERS, "blobs/sha256/b": gzip.compress(b"x" * 9999)[:40]},
+    ],
+    ids=["in a circle", "empty", "no maps", "no digest", "a list", "damaged", "cut off"],
+)
+def test_an_archive_that_is_not_as_it_should_be_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
+    with pytest.raises(DeborchError, match=r"image\.ociarchive is no OCI archive"):
+        open_root(_layout_of(tmp_path, files))
+
+
+def test_a_layer_of_zstd_is_told_by_that_name(tmp_path: Path) -> None:
+    layers = canonical({"layers": [{"digest": "sha256:b", "mediaType": "application/x.tar+zstd"}]})
+    with pytest.raises(DeborchError, match="compressed by zstd"):
+        open_root(_layout_of(tmp_path, {"index.json": INDEX, "blobs/sha256/a": layers}))
+
+
+def test_a_device_in_the_place_of_a_setting_is_no_setting(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "layer", "w") as layer:
+        node = tarfile.TarInfo("./etc/passwd")
+        node.type = tarfile.CHRTYPE
+        layer.addfile(node)
+    content = (tmp_path / "layer").read_bytes()
+    root = open_root(_layout_of(tmp_path, {"index.json": INDEX, "blobs/sha256/a": LAYERS, "blobs/sha256/b": content}))
+    assert not root.read("etc/passwd")
+    assert lint(root)
 
 
 def test_what_is_no_root_is_refused_with_what_would_be_one(tmp_path: Path) -> None:
