@@ -2,24 +2,21 @@
 
 import asyncio
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.gather.lock import Lock
+from deb_bootc_compose.ostree.apart import run_apart
 from deb_bootc_compose.ostree.tree import Tree
 from deb_bootc_compose.ostree.unsynced import unsynced
 from deb_bootc_compose.treefile.packages import Selection
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
-from deborch_shared import process
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 from deborch_shared.process import OutputSink
 
 _TAKES_AT_MOST_S = 3600.0
-_GRACE_S = 0.5
-_ENDED_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-_IN_NAMESPACES = ("unshare", *("--mount", "--pid", "--net", "--ipc", "--uts"), "--fork", "--kill-child", "--mount-proc")
-"""util-linux: what maintainer scripts start and mount ends with the call, and none of it reaches a network."""
 _SKIPPED = "check/empty,check/signed-by,download/empty,essential/unlink,cleanup/apt/cache,output/dev"
 _APT_SETTINGS = {
     "Acquire::Languages": "none",
@@ -83,15 +80,23 @@ async def make_rootfs(
     Raises:
         DeborchError: PROCESS_FAILED or PROCESS_TIMEOUT of class TREE with the end of the output.
     """
+    if shutil.which("mmdebstrap", path=_ENVIRONMENT["PATH"]) is None:
+        raise failure(
+            FailureClass.HOST,
+            ErrorCode.INVALID_SETTING,
+            "there is no mmdebstrap on this machine",
+            hint="apt-get install mmdebstrap",
+        )
     preseeds = await asyncio.to_thread(_write_preseeds, scratch / "preseeds", treefile.debconf)
     command = mmdebstrap_command(root, repository, lock, treefile, preseeds)
     try:
-        await process.run(
-            [*_ENDED_WITH_US, *_IN_NAMESPACES, *unsynced(command)],
+        await run_apart(
+            unsynced(command),
+            scratch,
+            readable=(repository,),
             env={**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "INITRD": "No", "TMPDIR": str(scratch)},
             on_output=on_output,
             timeout_s=_TAKES_AT_MOST_S,
-            grace_s=_GRACE_S,
         )
     except DeborchError as error:
         raise _explained(error) from error
@@ -104,6 +109,7 @@ def _write_preseeds(place: Path, selections: Sequence[Selection]) -> Path | None
     if not selections:
         return None
     lines = [f"{one.package} {one.question} {one.type} {one.value}\n" for one in selections]
+    place.touch(mode=0o600)  # passwords may be among them
     place.write_text("".join(lines))
     return place
 
@@ -117,7 +123,10 @@ def _forget_mmdebstrap(tree: Tree, treefile: ResolvedTreefile) -> None:
 
 
 def _explained(error: DeborchError) -> DeborchError:
-    if error.fields.get("reason") == "start":
+    if error.fields.get("reason") == "start" or error.code not in {
+        ErrorCode.PROCESS_FAILED,
+        ErrorCode.PROCESS_TIMEOUT,
+    }:
         return error
     output = str(error.fields.get("output", ""))
     telling = [line for line in output.splitlines() if line.startswith(("E:", "dpkg: error", "Errors were"))]
