@@ -121,3 +121,13 @@ def test_the_tree_shows_each_phase_under_its_target_with_what_it_does_and_reads_
     assert "server.amd64" in lines[2]
     assert "fetching [bold]vim 25 %" in lines[3]
     assert "waiting" in lines[4]
+
+
+def test_no_id_status_or_reason_of_the_list_is_cut_on_a_narrow_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    run.phases[1].does = broken
+    assert run("compose", "SAMPLE", "--version", "13.4.20261128").exit_code == EXIT_CODES[FailureClass.TREE]
+    compose_id = json.loads(run("list", "--json").stdout)[0]["compose_id"]
+    _, row, *below = run("list").stdout.splitlines()
+    assert row.startswith(f"{compose_id}  DOOMED  ")
+    assert " ".join(line.strip() for line in below) == "server.amd64; failed: output.raw.server.amd64"

@@ -15,6 +15,7 @@ from deb_bootc_compose.cli.finish import finish, finished, show_error, write_jso
 from deb_bootc_compose.cli.live import Shown, watcher
 from deb_bootc_compose.cli.options import DEFAULT_STATE_DIR, Allowed, AsJson, StateDir, TreefilePath, Variables, asked
 from deb_bootc_compose.cli.requested import write_requested
+from deb_bootc_compose.cli.tables import print_whole
 from deb_bootc_compose.engine import ComposeResult, Engine
 from deb_bootc_compose.failures import EXIT_CODES, EXIT_UNKNOWN, FailureClass, exit_code, failure
 from deb_bootc_compose.phases.request import ComposeRequest, ComposeStatus, ComposeType, TestKind
@@ -161,4 +162,4 @@ def _show_plan(engine: Engine, request: ComposeRequest, *, as_json: bool) -> Non
         table.add_row(node.phase, str(node.target or ""), ", ".join(sorted({n.phase for n in graph.waits[node]})))
     for node, why in graph.skipped.items():
         table.add_row(node.phase, str(node.target or ""), f"left out: {why}", style="dim")
-    Console().print(table)
+    print_whole(Console(highlight=False), table)

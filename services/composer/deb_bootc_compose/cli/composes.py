@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from deb_bootc_compose.cli.engines import collectors_of
 from deb_bootc_compose.cli.finish import finish, write_json
 from deb_bootc_compose.cli.options import DEFAULT_STATE_DIR, AsJson, StateDir
+from deb_bootc_compose.cli.tables import print_whole, whole_lines
 from deb_bootc_compose.state.compose_directory import open_compose
 from deb_bootc_compose.state.export import export
 from deb_bootc_compose.state.garbage import Garbage, Limits, Removed
@@ -31,14 +33,7 @@ def list_composes(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = Fal
     if as_json:
         write_json([asdict(compose) for compose in found])
         return
-    name = Column("compose", no_wrap=True, min_width=max((len(compose.compose_id) for compose in found), default=0))
-    table = Table(name, "status", "targets", "began", "size", "", box=None, pad_edge=False, header_style="bold")
-    for compose in found:
-        began = f"{compose.began_at:%Y-%m-%d %H:%M}" if compose.began_at else ""
-        status = Text(compose.status, style=_STYLES.get(compose.status, "red"))
-        targets = ", ".join(compose.targets)
-        table.add_row(compose.compose_id, status, Text(targets), began, _mib(compose.size_bytes), Text(_notes(compose)))
-    Console().print(table)
+    _show_composes(found)
 
 
 @app.command()
@@ -85,6 +80,23 @@ def export_compose(
         Console().print(Text(f"{len(names)} files are in {directory}; sha256sum --check SHA256SUMS proves them"))
 
 
+def _show_composes(found: list[ListedCompose]) -> None:
+    """A line each, and one below it for what may be long: nothing is cut, however narrow the terminal is."""
+    table = Table("compose", "status", "began", "size", box=None, pad_edge=False, header_style="bold")
+    for compose in found:
+        began = f"{compose.began_at:%Y-%m-%d %H:%M}" if compose.began_at else ""
+        status = Text(compose.status, style=_STYLES.get(compose.status, "red"))
+        table.add_row(Text(compose.compose_id), status, began, _mib(compose.size_bytes))
+    console = Console()
+    head, *rows = whole_lines(console, table)
+    console.print(head, soft_wrap=True)
+    for compose, row in zip(found, rows, strict=True):
+        console.print(row, soft_wrap=True)
+        below = "; ".join(filter(None, [", ".join(compose.targets), _notes(compose)]))
+        if below:
+            console.print(Padding(Text(below, style="dim"), (0, 0, 0, 2), expand=False))
+
+
 def _notes(compose: ListedCompose) -> str:
     notes = [
         "running" if compose.is_running else "",
@@ -97,13 +109,12 @@ def _notes(compose: ListedCompose) -> str:
 
 
 def _show_removed(removed: list[Removed], *, dry_run: bool) -> None:
-    name = Column("name", overflow="fold", min_width=40)
-    table = Table("what", name, "size", "why", box=None, pad_edge=False, header_style="bold")
+    table = Table("what", "name", "size", "why", box=None, pad_edge=False, header_style="bold")
     for item in removed:
         table.add_row(item.kind, Text(item.name), _mib(item.size_bytes), item.why)
     console = Console()
     if removed:
-        console.print(table)
+        print_whole(console, table)
     total = _mib(sum(item.size_bytes for item in removed))
     console.print(f"{len(removed)} things, {total} {'would go' if dry_run else 'are gone'}", highlight=False)
 

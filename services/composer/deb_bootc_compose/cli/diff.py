@@ -11,6 +11,7 @@ from rich.text import Text
 from deb_bootc_compose.cli.engines import committed_trees
 from deb_bootc_compose.cli.finish import finish, write_json
 from deb_bootc_compose.cli.options import DEFAULT_STATE_DIR, AsJson, StateDir
+from deb_bootc_compose.cli.tables import print_whole
 from deb_bootc_compose.comparison.composes import TargetChanges, compare_composes
 from deb_bootc_compose.comparison.packages import Change
 from deb_bootc_compose.state.compose_directory import open_compose
@@ -61,7 +62,7 @@ def _show(changes: TargetChanges, console: Console) -> None:
         name = Text(f"  {package.name}:{package.architecture}", style=_STYLES[package.change])
         table.add_row(name, package.before or "", package.after or "", grown)
     if changes.packages:
-        console.print(table)
+        print_whole(console, table)
     for size in changes.sizes:
         console.print(Text(f"  {size.name}: {_bytes(size.before_bytes)} -> {_bytes(size.after_bytes)}"))
     for file in (changes.files or ())[:_SHOWN_FILES]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from deb_bootc_compose.cli.engines import tools_of
 from deb_bootc_compose.cli.finish import finish, write_json
 from deb_bootc_compose.cli.options import DEFAULT_STATE_DIR, AsJson, StateDir
+from deb_bootc_compose.cli.tables import print_whole
 from deb_bootc_compose.commits.repository import CommitInfo
 from deb_bootc_compose.promote.acts import history, open_published, roll_back
 from deb_bootc_compose.state.layout import State
@@ -38,7 +39,7 @@ def show_history(
     for info in commits:
         date = datetime.fromtimestamp(info.epoch, UTC).strftime("%Y-%m-%d %H:%M")
         table.add_row((info.version or "-").replace("[", r"\["), info.commit[:16], date)
-    Console(soft_wrap=True).print(table)
+    print_whole(Console(highlight=False), table)
 
 
 @app.command("rollback")

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from deb_bootc_compose.cli.finish import finished
 from deb_bootc_compose.cli.options import Allowed, TreefilePath, Variables, asked
+from deb_bootc_compose.cli.tables import print_whole
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deb_bootc_compose.treefile.resolving import Asked, TargetName, resolve, resolve_all
 
@@ -62,14 +63,15 @@ def _show_targets(given: Asked, variant: str, arch: str, output: Format) -> None
     if output is Format.JSON:
         print(json.dumps(rows, indent=2))  # noqa: T201
         return
-    ref = Column("ref", overflow="fold")
-    table = Table("variant", "architecture", ref, Column("packages", justify="right"), "outputs", box=None)
+    table = Table(
+        "variant", "architecture", "ref", Column("packages", justify="right"), "outputs", box=None, pad_edge=False
+    )
     for row in rows:
         outputs = ", ".join(row["outputs"])
         table.add_row(row["variant"], row["architecture"], row["ref"], str(row["packages"]), outputs)
     for column, style in zip(table.columns, ("bold", "cyan", "", "", "green"), strict=True):
         column.style = style
-    Console(highlight=False).print(table)
+    print_whole(Console(highlight=False), table)
 
 
 def _row(target: TargetName, treefile: ResolvedTreefile) -> dict[str, Any]:
