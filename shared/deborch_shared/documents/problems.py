@@ -1,6 +1,7 @@
 """What pydantic refuses, told with file, line, key and the nearest key that there is."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -10,6 +11,21 @@ from pydantic_core import ErrorDetails
 
 from deborch_shared.documents.positions import Document, KeyPath, Origin, dotted
 from deborch_shared.errors import bounded
+
+_KINDS = {
+    "bool": "true or false is expected",
+    "dict": "a map is expected",
+    "float": "a number is expected",
+    "frozenset": "a list is expected",
+    "int": "a whole number is expected",
+    "list": "a list is expected",
+    "mapping": "a map is expected",
+    "model": "a map is expected",
+    "set": "a list is expected",
+    "string": "text is expected",
+    "tuple": "a list is expected",
+}
+"""By the begin of pydantic's name for what is wrong: what to write, as those who write YAML call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,10 @@ def _message(found: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str:
     if found["type"] == "missing":
         return " is missing"
     given = bounded(repr(found["input"]), 120)
-    message = found["msg"].removeprefix("Value error, ")
+    kind, _, wrong = found["type"].partition("_")
+    by_kind = wrong in {"type", "parsing"} or (kind, wrong) == ("int", "from_float")
+    message = _KINDS[kind] if by_kind and kind in _KINDS else found["msg"].removeprefix("Value error, ")
+    message = re.sub(r"^Input should be (?=')(.*)", r"\1 is expected", message)
     return f": {message}" + ("" if given in message else f" (it is {given})")
 
 

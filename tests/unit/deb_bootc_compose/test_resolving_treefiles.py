@@ -200,7 +200,7 @@ def test_every_problem_is_told_at_once_with_file_line_and_key(tmp_path):
         ("remove-from-packages: [[a, '(']]", "is no regular expression"),
         ("postprocess: [echo]", "begins with #!"),
         ("add-files: [[a.yaml, etc/x]]", "an absolute path in the tree"),
-        ("suite: 12", "valid string"),
+        ("suite: 12", "text is expected"),
         ("conditional-include: [{if: a ~ b, include: c}]", "VARIABLE == VALUE is expected"),
         ("users: [{name: a}, {name: a}]", "users[1].name: a is there twice"),
         ("users: [{name: a, uid: 5}, {name: b, uid: 5}]", "users[1].uid: 5 is also that of a"),
@@ -225,6 +225,21 @@ def test_what_cannot_be_is_refused_where_it_is_written(tmp_path, text, expected)
 def test_a_treefile_without_suite_or_kernel_says_which_key_is_missing(tmp_path):
     assert "suite" in problems(tree(tmp_path, {"a.yaml": "kernel: x1\n"}))
     assert "kernel: the package of a kernel is needed" in problems(tree(tmp_path, {"a.yaml": "suite: trixie\n"}))
+
+
+@pytest.mark.parametrize("text", ["a: [1\nb: 2", "- a\n", "include: gone.yaml\n", "include: a.yaml\n"])
+def test_what_a_broken_file_may_have_had_is_not_called_missing(tmp_path, text):
+    assert "suite" not in problems(tree(tmp_path, {"a.yaml": text}))
+
+
+def test_what_is_expected_is_told_in_the_words_of_yaml(tmp_path):
+    text = "packages: vim\nrecommends: maybe\noci: {max-layers: many, labels: [a]}\noutputs: [qcow]\n"
+    told = problems(tree(tmp_path, {"a.yaml": f"suite: trixie\nkernel: k1\n{text}"}))
+    assert "packages: a list is expected (it is 'vim')" in told
+    assert "recommends: true or false is expected" in told
+    assert "oci.max-layers: a whole number is expected" in told
+    assert "oci.labels: a map is expected" in told
+    assert "'tar' or 'iso' is expected (it is 'qcow')" in told
 
 
 def test_registry_and_qcow2_bring_what_they_are_made_of(tmp_path):

@@ -28,6 +28,8 @@ class Documents:
     """How people name the directory."""
     problems: Problems
     read: dict[str, Node] = field(default_factory=dict)
+    is_complete: bool = True
+    """False: a document is not there or no treefile, so what seems to be missing may be written in it."""
 
     def place(self, name: str) -> str:
         """How people name a file."""
@@ -37,12 +39,14 @@ class Documents:
         """The content of a file that `reach` gave out; empty if it is none."""
         if name not in self.read:
             self.read[name] = EMPTY
+            was_complete, self.is_complete = self.is_complete, False
             with self.problems.collecting():
                 text = read_text(self.reach.path(name), self.place(name))
                 parse = parse_json if name.endswith(".json") else parse_yaml
                 node = node_of(parse(text, self.place(name)))
                 check_document(node, self.problems)
                 self.read[name] = rebased(node, name)
+                self.is_complete = was_complete and isinstance(node.value, dict | None)
         return self.read[name]
 
 
@@ -87,10 +91,12 @@ class Inclusion:
             shown = self.documents.reach.file(name)
         except OutOfReachError as error:
             problems.add(str(error), key="include" if at.origin else "", at=at)
+            self.documents.is_complete = False
             return EMPTY
         place = self.documents.place(shown)
         if shown in self.trails:
             problems.add(self._again(place, trail, self.trails[shown]), key="include", at=at)
+            self.documents.is_complete = False
             return EMPTY
         self.trails[shown] = (*trail, place)
         document = self._folded(self.documents.document(shown))

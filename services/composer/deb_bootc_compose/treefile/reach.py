@@ -41,7 +41,7 @@ class Reach:
             link = f", a link to {real}," if real != path else ""
             raise OutOfReachError(f"{name}{link} is outside the treefile's directory; allow it with --allow DIRECTORY")
         if not real.is_file():
-            raise OutOfReachError(f"{name} is no plain file")
+            raise OutOfReachError(f"{name or real} is no plain file")
         shown = str(path.relative_to(self.directory)) if path.is_relative_to(self.directory) else str(path)
         try:
             self.files[shown] = digest_of_file(real)

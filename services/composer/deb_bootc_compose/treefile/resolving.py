@@ -183,8 +183,9 @@ class _Reading:
         known = dict(built_in)
         suite = node.map.get("suite", EMPTY).value
         if not isinstance(suite, str):
-            outermost = self._documents.place(self._asked.path.name)
-            self.problems.add("is needed, such as trixie", key="suite", at=Origin(outermost))
+            if self._documents.is_complete:
+                outermost = self._documents.place(self._asked.path.name)
+                self.problems.add("is needed, such as trixie", key="suite", at=Origin(outermost))
             known["suite"] = ""
         else:
             values = settled(node.map.get("variables", EMPTY), self._asked.variables, built_in, Problems())
