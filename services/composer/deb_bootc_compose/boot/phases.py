@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deb_bootc_compose.boot.acceleration import accelerator_of
 from deb_bootc_compose.boot.guest import SCRIPT_DIGEST
-from deb_bootc_compose.boot.machine import Disk, Machine, check_architecture
+from deb_bootc_compose.boot.machine import Accelerator, Disk, Machine, check_architecture
 from deb_bootc_compose.boot.next_commit import Upgrade, prepare_upgrade
 from deb_bootc_compose.boot.report import BOOT, ROLLED_BACK, UPGRADED, Expected, problems, what_held
 from deb_bootc_compose.boot.session import Told, did_not_boot, run_guest, scratch_in
@@ -89,7 +89,8 @@ async def _started(
     work: PhaseWork, tools: Tools, scratch: Path, disks: tuple[Disk, ...], *, then: str, starts: int
 ) -> Told:
     accelerator = await accelerator_of(tools)
-    work.progress.step(f"starting the disk by {accelerator.value.upper()}")
+    how = "by KVM" if accelerator is Accelerator.KVM else "without KVM: minutes"
+    work.progress.step(f"starting the disk {how}")
     machine = Machine(disks=disks, scratch=scratch, accelerator=accelerator)
     return await run_guest(tools, machine, then=then, starts=starts, on_output=work.progress.log)
 

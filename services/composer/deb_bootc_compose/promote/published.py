@@ -159,7 +159,9 @@ class PublishedRepository:
         head = await self._repository.resolve(ref)
         if head is None:
             raise DeborchError(
-                ErrorCode.NOT_FOUND, f"there is no ref {ref} in {self._repository.directory}", hint="promote a compose"
+                ErrorCode.NOT_FOUND,
+                f"there is no ref {ref} in {self._repository.directory}",
+                hint="compose without --no-promote: its last phases publish it",
             )
         return await self.history_of(head, limit=limit)
 
