@@ -13,6 +13,7 @@ from deb_bootc_compose.cli import compose as compose_commands
 from deb_bootc_compose.cli.app import app
 from deb_bootc_compose.cli.live import LiveTree
 from deb_bootc_compose.failures import EXIT_CODES, FailureClass, failure
+from deb_bootc_compose.phases.api import Target
 from deb_bootc_compose.phases.events import ComposeStarted, PhaseDone, PhaseProgress, PhaseStarted, PhaseState
 from deborch_shared.errors import ErrorCode
 
@@ -121,6 +122,23 @@ def test_the_tree_shows_each_phase_under_its_target_with_what_it_does_and_reads_
     assert "server.amd64" in lines[2]
     assert "fetching [bold]vim 25 %" in lines[3]
     assert "waiting" in lines[4]
+
+
+def test_on_a_low_terminal_targets_that_nothing_happens_to_are_one_line_so_that_the_running_one_is_seen():
+    console = Console(file=io.StringIO(), width=60, height=12)
+    tree, targets = LiveTree(console), [Target(f"server-{name}", "amd64") for name in ("web", "db", "mail")]
+    phases = ["gather", "ostree", "lint"]
+    tree.on_event(ComposeStarted("sample", "/state", tuple((phase, t) for t in targets for phase in phases)))
+    for phase in phases:
+        tree.on_event(PhaseDone(phase, targets[0], PhaseState.DONE, 1.5))
+    tree.on_event(PhaseStarted("gather", targets[1]))
+    tree.on_event(PhaseProgress("gather", targets[1], "looking whether the archives have changed, or " * 2))
+    console.print(tree.rendered())
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 7
+    assert lines[1].split() == ["├──", "server-web.amd64", "✔", "done"]
+    assert "gather" in lines[3] and lines[3].rstrip().endswith("…")
+    assert lines[6].split() == ["└──", "server-mail.amd64", "·", "waiting"]
 
 
 def test_no_id_status_or_reason_of_the_list_is_cut_on_a_narrow_terminal(run, monkeypatch):

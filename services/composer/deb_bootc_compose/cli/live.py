@@ -114,8 +114,9 @@ class Lines:
 class LiveTree:
     """The tree of phases on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.compose_id = ""
+        self._console = console or Console(stderr=True)
         self._lines: dict[tuple[str, Target | None], _Line] = {}
 
     def on_event(self, event: ComposeEvent) -> None:
@@ -139,9 +140,11 @@ class LiveTree:
                 line.step = (event.error.message if event.error else event.note)[:_STEP_CHARACTERS]
 
     def shown(self) -> AbstractContextManager[object]:
-        console = Console(stderr=True)
         return Live(
-            console=console, get_renderable=self.rendered, refresh_per_second=_REFRESHES_A_SECOND, transient=False
+            console=self._console,
+            get_renderable=self.rendered,
+            refresh_per_second=_REFRESHES_A_SECOND,
+            transient=False,
         )
 
     def _line(self, phase: str, target: Target | None) -> _Line:
@@ -151,21 +154,42 @@ class LiveTree:
         """As it is now."""
         tree = Tree(Text(self.compose_id or "compose", style="bold"))
         branches: dict[Target | None, Tree] = {None: tree}
-        width = max((len(phase) for phase, _ in self._lines), default=0)
-        for (phase, target), line in self._lines.items():
-            if line.state is PhaseState.SKIPPED and line.step in {"", "--just-phase", "--skip-phase"}:
-                continue
+        shown = {node: line for node, line in self._lines.items() if not _is_left_out(line)}
+        width = max((len(phase) for phase, _ in shown), default=0)
+        states: dict[Target | None, set[PhaseState]] = {}
+        for (_, target), line in shown.items():
+            states.setdefault(target, set()).add(line.state)
+        is_too_high = len(shown) + len(states) >= self._console.size.height
+        for (phase, target), line in shown.items():
             if target not in branches:
-                branches[target] = tree.add(Text(str(target), style="bold"))
+                folded = _folded(states[target]) if is_too_high else None
+                branches[target] = tree.add(Text.assemble((str(target), "bold"), *([folded] if folded else [])))
+                branches[target].expanded = folded is None
             branches[target].add(_text(phase, line, width))
         return tree
+
+
+def _is_left_out(line: _Line) -> bool:
+    return line.state is PhaseState.SKIPPED and line.step in {"", "--just-phase", "--skip-phase"}
+
+
+def _folded(states: set[PhaseState]) -> tuple[str, str] | None:
+    """What stands for all phases of a target that nothing happens to, where the terminal is too low for all."""
+    if states <= {PhaseState.DONE, PhaseState.REUSED, PhaseState.SKIPPED}:
+        return "  ✔ done", "green"
+    return ("  · waiting", "dim") if states <= {PhaseState.WAITING, PhaseState.SKIPPED} else None
 
 
 def _text(phase: str, line: _Line, width: int) -> Text:
     mark, style = _STYLES[line.state]
     seconds = time.monotonic() - line.began_s if line.state is PhaseState.RUNNING else line.seconds
     shown_s = f"{seconds:7.1f} s" if seconds else " " * 9
-    return Text(f"{mark} {phase:<{width}} {line.state:<8} {shown_s}  {line.step}", style=style, overflow="ellipsis")
+    return Text(
+        f"{mark} {phase:<{width}} {line.state:<8} {shown_s}  {line.step}",
+        style=style,
+        overflow="ellipsis",
+        no_wrap=True,
+    )
 
 
 def _name(phase: str, target: Target | None) -> str:
