@@ -40,7 +40,7 @@ from deborch_shared.worker.transfers import Transfers
 
 _log = logging.getLogger(__name__)
 _FLUSH_TIMEOUT_S = 5.0
-GIVE_BACK_S = _FLUSH_TIMEOUT_S + 10.0
+GIVE_BACK_S = _FLUSH_TIMEOUT_S + 4.0
 """How long it takes at most to stop what has not ended while draining, and to tell the hub so."""
 _HTTP_TIMEOUT_S = 300.0
 """An upload of objects is unpacked before it is answered."""

@@ -27,7 +27,7 @@ class ComposerSettings(WorkerSettings):
     slots: int = Field(1, ge=1, le=64, description="How many composes it runs at a time.")
     workers: int = Field(2, ge=1, le=64, description="How many phases of one compose it runs at a time.")
     disk_floor_bytes: int = Field(
-        4 << 30,
+        1 << 30,
         ge=0,
         description="With less than this free under the data or state directory, caches are thinned out and no compose"
         " is taken until half as much again is free; 0: never.",

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from deborch_cli.local.data_directory import DataDirectory
-from deborch_cli.local.environments import Endpoints, auth_environment, builder_environment, hub_environment
+from deborch_cli.local.environments import (
+    Endpoints,
+    auth_environment,
+    builder_environment,
+    composer_environment,
+    hub_environment,
+)
 
 DATA = DataDirectory(Path("/data"))
 ENDPOINTS = Endpoints(
@@ -22,12 +28,19 @@ def environment_of(service, given):
         return auth_environment(ENDPOINTS, DATA, given)
     if service == "hub":
         return hub_environment(ENDPOINTS, DATA, given)
+    if service == "composer":
+        return composer_environment(ENDPOINTS, DATA, "box-composer", given)
     return builder_environment(ENDPOINTS, DATA, "box", given)
 
 
 @pytest.mark.parametrize(
     ("service", "secrets"),
-    [("auth", {"AUTHSECRET"}), ("hub", {"HUBSECRET", "BROKERSECRET"}), ("builder", {"BROKERSECRET"})],
+    [
+        ("auth", {"AUTHSECRET"}),
+        ("hub", {"HUBSECRET", "BROKERSECRET"}),
+        ("builder", {"BROKERSECRET"}),
+        ("composer", {"BROKERSECRET"}),
+    ],
 )
 def test_each_service_is_told_the_passwords_that_it_needs_and_no_others(service, secrets):
     given = {

@@ -43,6 +43,10 @@ class DataDirectory:
         return self.root / "builder"
 
     @property
+    def composer(self) -> Path:
+        return self.root / "composer"
+
+    @property
     def admin_key_shown(self) -> Path:
         """There once the first admin key was printed."""
         return self.root / "admin.key.shown"
@@ -60,6 +64,15 @@ class DataDirectory:
     @property
     def enrolment_token(self) -> Path:
         return self.root / "builder.enrolment-token"
+
+    @property
+    def composer_key(self) -> Path:
+        """The composer's API key, mode 0600."""
+        return self.root / "composer.key"
+
+    @property
+    def composer_enrolment_token(self) -> Path:
+        return self.root / "composer.enrolment-token"
 
     @property
     def state(self) -> Path:

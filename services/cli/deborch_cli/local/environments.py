@@ -11,7 +11,7 @@ from deborch_cli.local import ports
 from deborch_cli.local.data_directory import DataDirectory
 
 _BROKER = "DEBORCH_AMQP_URL"
-_PREFIXES = ("DEBORCH_AUTH_", "DEBORCH_HUB_", "DEBORCH_BUILDER_")
+_PREFIXES = ("DEBORCH_AUTH_", "DEBORCH_HUB_", "DEBORCH_BUILDER_", "DEBORCH_COMPOSER_")
 _SHARED = frozenset({"DEBORCH_AUTH_URL", "DEBORCH_HUB_URL"})
 _SECRET = frozenset({_BROKER, "DEBORCH_API_KEY"})
 
@@ -86,6 +86,28 @@ def builder_environment(
             "DEBORCH_BUILDER_DATA_DIR": str(data.builder),
             "DEBORCH_BUILDER_KEY_FILE": str(data.builder_key),
             "DEBORCH_BUILDER_ENROLMENT_TOKEN_FILE": str(data.enrolment_token),
+            "DEBORCH_HUB_URL": endpoints.hub_url,
+            "DEBORCH_AUTH_URL": endpoints.auth_url,
+            _BROKER: endpoints.amqp_url,
+        },
+    )
+
+
+def composer_environment(
+    endpoints: Endpoints, data: DataDirectory, name: str, given: Mapping[str, str]
+) -> dict[str, str]:
+    """For `python -m deborch_composer`."""
+    return _environment(
+        given,
+        "DEBORCH_COMPOSER_",
+        {
+            "DEBORCH_COMPOSER_NAME": name,
+            "DEBORCH_COMPOSER_HOST": ports.LOOPBACK,
+            "DEBORCH_COMPOSER_PORT": "0",
+            "DEBORCH_COMPOSER_PORT_FILE": str(data.port_file("composer")),
+            "DEBORCH_COMPOSER_DATA_DIR": str(data.composer),
+            "DEBORCH_COMPOSER_KEY_FILE": str(data.composer_key),
+            "DEBORCH_COMPOSER_ENROLMENT_TOKEN_FILE": str(data.composer_enrolment_token),
             "DEBORCH_HUB_URL": endpoints.hub_url,
             "DEBORCH_AUTH_URL": endpoints.auth_url,
             _BROKER: endpoints.amqp_url,

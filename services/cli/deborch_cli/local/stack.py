@@ -13,7 +13,13 @@ from typing import Self
 from deborch_cli.credentials import Credentials, known_credentials
 from deborch_cli.local import ports
 from deborch_cli.local.data_directory import DataDirectory, DirectoryLock
-from deborch_cli.local.environments import Endpoints, auth_environment, builder_environment, hub_environment
+from deborch_cli.local.environments import (
+    Endpoints,
+    auth_environment,
+    builder_environment,
+    composer_environment,
+    hub_environment,
+)
 from deborch_cli.local.files import MEBIBYTE, private_directory, read_json, require_space, write_json
 from deborch_cli.local.instance_lock import wait_until_free
 from deborch_cli.local.postgres import EmbeddedPostgres
@@ -36,7 +42,7 @@ _ADMIN_KEY = "DEBORCH_AUTH_BOOTSTRAP_KEY_FILE"
 
 
 class LocalStack:
-    """PostgreSQL, RabbitMQ, auth, hub and one builder: `async with LocalStack(directory, tell) as stack`.
+    """PostgreSQL, RabbitMQ, auth, hub, one builder and one composer: `async with LocalStack(directory, tell) as stack`.
 
     A server of our own is left out where the environment names another: DEBORCH_HUB_DATABASE_URL and
     DEBORCH_AUTH_DATABASE_URL (both, then no PostgreSQL is started), DEBORCH_AMQP_URL.
@@ -52,6 +58,7 @@ class LocalStack:
     ) -> None:
         self.data = DataDirectory(directory.resolve())
         self.builder_name = builder_name or _host_name()
+        self.composer_name = f"{self.builder_name[:54]}-composer"
         self.services: dict[str, Service] = {}
         self.postgres: EmbeddedPostgres | None = None
         self.rabbitmq: EmbeddedRabbitMQ | None = None
@@ -131,10 +138,7 @@ class LocalStack:
         self._endpoints = Endpoints(auth_database_url, hub_database_url, amqp_url, auth_port, hub_port)
         await self._run("auth", lambda: auth_environment(self.endpoints, self.data, self._given))
         await self._run("hub", lambda: hub_environment(self.endpoints, self.data, self._given))
-        await self._allow_builder()
-        await self._run(
-            "builder", lambda: builder_environment(self.endpoints, self.data, self.builder_name, self._given)
-        )
+        await self._run_workers()
 
     async def _databases(self) -> tuple[str, str]:
         """URLs of the databases of auth and hub."""
@@ -192,20 +196,28 @@ class LocalStack:
         self.services[name] = Service(spec)
         await self._supervisor.start(self.services[name])
 
-    async def _allow_builder(self) -> None:
-        """At the first start, have the admin permit our builder to enrol."""
-        if self.data.builder_key.exists():
-            return
+    async def _run_workers(self) -> None:
+        """Builder and composer."""
+        data, builder, composer = self.data, self.builder_name, self.composer_name
+        if not data.builder_key.exists():
+            await self._allow(EnrolmentCreate(host=builder, expires_in_s=600), data.enrolment_token)
+        if not data.composer_key.exists():
+            wanted = EnrolmentCreate(host=composer, role="composer", expires_in_s=600)
+            await self._allow(wanted, data.composer_enrolment_token)
+        await self._run("builder", lambda: builder_environment(self.endpoints, data, builder, self._given))
+        await self._run("composer", lambda: composer_environment(self.endpoints, data, composer, self._given))
+
+    async def _allow(self, wanted: EnrolmentCreate, token: Path) -> None:
+        """At the first start, have the admin permit our builder or composer to enrol."""
+        spent = token.exists()
         async with open_session(self.admin_credentials()) as session:
             try:
-                permit = await session.auth.post(
-                    "/api/v1/enrolments", EnrolmentToken, EnrolmentCreate(host=self.builder_name, expires_in_s=600)
-                )
+                permit = await session.auth.post("/api/v1/enrolments", EnrolmentToken, wanted)
             except DeborchError as error:
-                if error.code is ErrorCode.NAME_TAKEN and self.data.enrolment_token.exists():
-                    return  # Spent by a builder that died before it wrote its key: it gets the same one for it again.
+                if error.code is ErrorCode.NAME_TAKEN and spent:
+                    return  # Spent by one that died before it wrote its key: it gets the same one for it again.
                 raise
-        write_private(self.data.enrolment_token, permit.enrolment_token)
+        write_private(token, permit.enrolment_token)
 
 
 def _port(variable: str, text: str | None) -> int:

@@ -31,9 +31,9 @@ BuilderName = Annotated[str | None, typer.Option("--builder-name", help="Name of
 
 
 def up(data: DataDir = None, builder_name: BuilderName = None) -> None:
-    """Run PostgreSQL, RabbitMQ, auth, hub and one builder on this machine, until Ctrl-C.
+    """Run PostgreSQL, RabbitMQ, auth, hub, one builder and one composer on this machine, until Ctrl-C.
 
-    Root is needed for the builder alone: a buildroot is made of mounts, namespaces and files of many owners.
+    Root is needed for builder and composer alone: their trees are made of mounts, namespaces and files of many owners.
     """
     with_stack(data, builder_name, _stay)
 
