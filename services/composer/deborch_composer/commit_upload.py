@@ -3,7 +3,7 @@
 import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,10 @@ _ALWAYS = ".commitmeta"
 """Signatures: those of an object that the hub has may be others now."""
 
 
-async def upload_objects(source: ObjectSource, hub: Hub, clock: Clock) -> int:
+async def upload_objects(source: ObjectSource, hub: Hub, clock: Clock, tell: Callable[[float, float], None]) -> int:
     """Send what the hub lacks, however often the way to it breaks; how many objects that were.
+
+    `tell`: hears how many objects are seen to, of how many.
 
     Raises:
         DeborchError: what the hub says for good.
@@ -34,6 +36,7 @@ async def upload_objects(source: ObjectSource, hub: Hub, clock: Clock) -> int:
             send = partial(_send, hub, part)
             await persist(send, clock=clock, what="sending objects", patient=True)
             sent += len(part)
+            tell(begin + sent, len(names))
     return sent
 
 

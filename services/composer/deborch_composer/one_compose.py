@@ -4,16 +4,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from deborch_composer.commit_upload import upload_objects
 from deborch_composer.compose_key import ComposeKey
-from deborch_composer.engine_port import ComposeEngine, EngineOrder, Made, MadeFile
+from deborch_composer.engine_port import ComposeEngine, EngineOrder, Made, MadeFile, PhaseEnd
 from deborch_composer.failures import failure_class_of, message_of
 from deborch_composer.hub import Hub
 from deborch_composer.order_tree import fetch_tree
 from deborch_composer.phase_logs import PhaseLogs
-from deborch_composer.watching import ReportingWatch
+from deborch_composer.watching import UPLOAD, ReportingWatch
 from deborch_shared.clock import Clock
 from deborch_shared.contract.composes import ComposeGrant
 from deborch_shared.events.composes import ComposeDone, ComposeOutput, RunningPhase
@@ -74,7 +75,9 @@ class OneCompose:
     async def _performed(self, watch: ReportingWatch) -> ComposeDone:
         try:
             made = await self._made(watch)
-            return self._done(made, await self._uploaded(made))
+            if made.outcome == "failed":
+                return self._done(made)
+            return self._done(made, await self._uploaded(made, watch))
         except Exception as error:
             return self._failed(error)
 
@@ -91,13 +94,18 @@ class OneCompose:
         await tools.engine.follow(refs)
         return await tools.engine.compose(EngineOrder(self.grant.reference, tree, self.grant.order), watch)
 
-    async def _uploaded(self, made: Made) -> tuple[ComposeOutput, ...]:
+    async def _uploaded(self, made: Made, watch: ReportingWatch) -> tuple[ComposeOutput, ...]:
+        began_s = self._tools.clock.monotonic_s()
+        watch.began(UPLOAD, 1)
         if made.commits:
+            watch.step(UPLOAD, "listing the objects of commits", 0, 0)
             async with self._tools.engine.objects_of(made.commits) as source:
-                sent = await upload_objects(source, self._tools.hub, self._tools.clock)
-            _log.info("compose %s: %d objects sent", self.key, sent)
+                tell = partial(watch.step, UPLOAD, "sending objects")
+                await upload_objects(source, self._tools.hub, self._tools.clock, tell)
+        watch.step(UPLOAD, "sending files", 0, len(made.files))
         async with asyncio.TaskGroup() as group:
             uploads = [group.create_task(self._upload(file)) for file in made.files]
+        watch.ended(PhaseEnd(UPLOAD, "done", self._tools.clock.monotonic_s() - began_s))
         return tuple(upload.result() for upload in uploads)
 
     async def _upload(self, file: MadeFile) -> ComposeOutput:

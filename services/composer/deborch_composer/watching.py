@@ -18,6 +18,8 @@ from deborch_shared.events.model import EventData
 _log = logging.getLogger(__name__)
 _STEP_CHARACTERS = 400
 _MOST_PHASES = 200
+UPLOAD = Node("upload")
+"""Behind the phases of the engine: what they have made goes to the hub."""
 
 
 class ReportingWatch:
@@ -42,7 +44,7 @@ class ReportingWatch:
         return tuple(self._running.values())[:_MOST_PHASES]
 
     def planned(self, name: str, nodes: Sequence[Node], *, resumed: bool) -> None:
-        phases = tuple(PlannedPhase(phase=node.phase, target=node.target) for node in nodes)
+        phases = tuple(PlannedPhase(phase=node.phase, target=node.target) for node in (*nodes, UPLOAD))
         self._submit(
             ComposeStarted(
                 compose_id=self._key.compose_id,
@@ -68,6 +70,9 @@ class ReportingWatch:
         )
 
     def step(self, node: Node, step: str, done: float, total: float) -> None:
+        """Work may begin before its phase does: tools are made for `init`, which takes minutes the first time."""
+        if node not in self._running:
+            self.began(node, 1)
         self._running[node] = RunningPhase(
             phase=node.phase,
             target=node.target,

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 _RENEW_AT = 0.8
 """Share of a token's life after which it is renewed, so that a call never carries one about to expire."""
 _SECRET_BYTES = 32
-_ENROLLED_AS: Mapping[str, str] = MappingProxyType({"builder": "host", "composer": "composer"})
-"""What the command line calls each kind."""
+_ENROL_OPTIONS: Mapping[str, str] = MappingProxyType({"builder": "", "composer": " --composer"})
+"""Of the command line, for each kind of daemon."""
 
 
 async def ensure_key(
@@ -45,7 +45,7 @@ async def ensure_key(
         raise DeborchError(
             ErrorCode.UNAUTHENTICATED,
             f"{kind} {name} has no key: {key_file} does not exist and no enrolment token is set",
-            hint=f"`deborch {_ENROLLED_AS[kind]} enrol {name}` prints a token,"
+            hint=f"`deborch host enrol {name}{_ENROL_OPTIONS[kind]}` prints a token,"
             f" for DEBORCH_{kind.upper()}_ENROLMENT_TOKEN",
         )
     body = Enrol(host=name, enrolment_token=SecretStr(token), secret=SecretStr(_kept_secret(key_file)))

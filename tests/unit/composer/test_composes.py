@@ -45,9 +45,9 @@ async def test_every_phase_is_reported_with_its_log(scene: Scene) -> None:
     (started,) = scene.said(ComposeStarted)
     assert isinstance(started, ComposeStarted)
     planned = [(one.phase, one.target) for one in started.phases]
-    assert planned == [("init", ""), ("gather", "server.amd64"), ("ostree", "server.amd64")]
+    assert planned == [("init", ""), ("gather", "server.amd64"), ("ostree", "server.amd64"), ("upload", "")]
     assert [(one.phase, one.target) for one in scene.said(ComposePhaseStarted)] == planned  # type: ignore[attr-defined]
-    assert [one.state for one in scene.said(ComposePhaseDone)] == ["done"] * 3  # type: ignore[attr-defined]
+    assert [one.state for one in scene.said(ComposePhaseDone)] == ["done"] * 4  # type: ignore[attr-defined]
     assert scene.hub.phase_logs[ComposeKey(7, 1), "gather.server.amd64"] == b"gather.server.amd64 begins\n"
 
 

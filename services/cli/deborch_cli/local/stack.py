@@ -209,15 +209,18 @@ class LocalStack:
 
     async def _allow(self, wanted: EnrolmentCreate, token: Path) -> None:
         """At the first start, have the admin permit our builder or composer to enrol."""
-        spent = token.exists()
         async with open_session(self.admin_credentials()) as session:
             try:
                 permit = await session.auth.post("/api/v1/enrolments", EnrolmentToken, wanted)
             except DeborchError as error:
-                if error.code is ErrorCode.NAME_TAKEN and spent:
+                if error.code is ErrorCode.NAME_TAKEN and _is_there(token):
                     return  # Spent by one that died before it wrote its key: it gets the same one for it again.
                 raise
         write_private(token, permit.enrolment_token)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
 
 
 def _port(variable: str, text: str | None) -> int:
