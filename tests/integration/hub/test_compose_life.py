@@ -68,6 +68,21 @@ async def test_a_compose_goes_to_one_composer_and_shows_its_phases_and_files(sta
     }
 
 
+async def test_what_a_phase_does_before_it_has_begun_is_shown(start_replica, stack, amqp_url):
+    hub = await start_replica()
+    composer = await start_composer(stack, amqp_url, hub)
+    grant = await composer.claim(hub, await asked_for(hub))
+    await composer.say(ComposeStarted(**composer.of(grant), name="m", phases=(PlannedPhase(phase="init"),)))
+    async with asyncio.timeout(10):
+        while True:
+            await composer.beat(grant, RunningPhase(phase="init", step="making the tools"))
+            (phase, *_) = (await get_compose(hub.database, grant.compose_id)).phases or [None]
+            if phase is not None and phase.step:
+                break
+            await asyncio.sleep(0.05)
+    assert (phase.state, phase.step, phase.started_at is not None) == ("running", "making the tools", True)
+
+
 async def test_of_two_composers_that_claim_at_the_same_time_one_gets_it(start_replica, stack, amqp_url):
     hub = await start_replica()
     composers = [await start_composer(stack, amqp_url, hub, name) for name in ("c1", "c2")]

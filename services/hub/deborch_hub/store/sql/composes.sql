@@ -28,7 +28,8 @@ WHERE compose.id = given.id AND compose.attempt = given.attempt AND compose.comp
   AND compose.state = 'running'
 
 -- name: compose_steps
--- What running phases do now; gives those of which no progress was told for $8 seconds, or that do something else.
+-- What running phases do now, and those that begin before they say so; gives those of which no progress was told for
+-- $8 seconds, or that do something else.
 WITH given AS (
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[])
     AS g (id, attempt, phase, target, step, done, total)
@@ -37,13 +38,14 @@ WITH given AS (
   FROM compose_phase JOIN given ON given.id = compose_phase.compose_id
     AND given.phase = compose_phase.phase AND given.target = compose_phase.target
 )
-UPDATE compose_phase SET step = given.step, done = given.done, total = given.total,
+UPDATE compose_phase SET step = given.step, done = given.done, total = given.total, state = 'running',
+  started_at = coalesce(compose_phase.started_at, now()),
   told_at = CASE WHEN before.step <> given.step OR before.told_at IS NULL
     OR before.told_at < now() - $8::float8 * interval '1 second' THEN now() ELSE before.told_at END
 FROM given JOIN compose ON compose.id = given.id AND compose.attempt = given.attempt AND compose.state = 'running',
   before
 WHERE compose_phase.compose_id = given.id AND compose_phase.phase = given.phase
-  AND compose_phase.target = given.target AND compose_phase.state = 'running'
+  AND compose_phase.target = given.target AND compose_phase.state IN ('running', 'waiting')
   AND before.compose_id = given.id AND before.phase = given.phase AND before.target = given.target
 RETURNING given.id, given.attempt, given.phase, given.target, given.step, given.done, given.total,
   compose_phase.told_at = now() AS tell
