@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from deb_bootc_compose.ostree.accounts import Accounts, check_ids, parse_accounts, preserve_ids, read_accounts
+from deb_bootc_compose.ostree.beside import content_of
 from deb_bootc_compose.ostree.tree import Tree
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deb_bootc_compose.treefile.tree import IdCheck
@@ -31,6 +32,6 @@ def _expected(
     if check.type == "data":
         return {name: ids if isinstance(ids, int) else ids[0] for name, ids in check.entries.items()}
     if check.type == "file" and check.filename is not None:
-        text = (treefile.directory / check.filename).read_text(errors="replace")
+        text = content_of(treefile, check.filename).decode("utf-8", "replace")
         return parse_accounts("", text).gids if of_groups else parse_accounts(text, "").uids
     return {}

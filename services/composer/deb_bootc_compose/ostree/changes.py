@@ -1,7 +1,6 @@
 """What the treefile has programs of the tree do: locales, alternatives, units, scripts."""
 
-from pathlib import Path
-
+from deb_bootc_compose.ostree.beside import content_of
 from deb_bootc_compose.ostree.identity import locale_to_generate
 from deb_bootc_compose.ostree.room import TreeRoom
 from deb_bootc_compose.ostree.tree import Tree, tree_failure
@@ -38,7 +37,7 @@ def scripts(treefile: ResolvedTreefile) -> list[tuple[str, bytes]]:
     found = [(f"postprocess script {number}", text.encode()) for number, text in enumerate(treefile.postprocess, 1)]
     if treefile.postprocess_script is not None:
         name = treefile.postprocess_script
-        found.append((f"postprocess-script {name}", (Path(treefile.directory) / name).read_bytes()))
+        found.append((f"postprocess-script {name}", content_of(treefile, name)))
     return found
 
 

@@ -2,9 +2,9 @@
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
+from deb_bootc_compose.ostree.beside import content_of, is_executable
 from deb_bootc_compose.ostree.tree import Tree, tree_failure
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deb_bootc_compose.treefile.tree import RemovedFromPackage
@@ -106,25 +106,16 @@ def _matching(tree: Tree, directory: str, parts: list[str]) -> list[str]:
 
 
 def add_files(tree: Tree, treefile: ResolvedTreefile) -> None:
-    """Copy files and directories from beside the treefile."""
+    """Copy files from beside the treefile.
+
+    Raises:
+        DeborchError: CHECK_FAILED of class TREE if one has changed meanwhile.
+    """
     for added in treefile.add_files:
-        source = treefile.directory / added.source
-        for path, place in _sources(source, added.destination):
-            if place.is_symlink():
-                tree.link(path, str(place.readlink()))
-            else:
-                executable = place.stat().st_mode & 0o111
-                mode = added.mode if added.mode is not None else (0o755 if executable else 0o644)
-                tree.write(path, place.read_bytes(), mode)
-
-
-def _sources(source: Path, destination: str) -> Iterator[tuple[str, Path]]:
-    if not source.is_dir():
-        yield destination, source
-        return
-    for place in sorted(source.rglob("*")):
-        if place.is_symlink() or not place.is_dir():
-            yield f"{destination}/{place.relative_to(source)}", place
+        mode = added.mode
+        if mode is None:
+            mode = 0o755 if is_executable(treefile, added.source) else 0o644
+        tree.write(added.destination, content_of(treefile, added.source), mode)
 
 
 def installed_packages(tree: Tree) -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failure, failures_are
 from deb_bootc_compose.gather.lock import LOCK_FILE, Lock, read_lock
 from deb_bootc_compose.ostree.assembly import Assembled, Plan, assemble
+from deb_bootc_compose.ostree.beside import executables
 from deb_bootc_compose.ostree.committing import commit_metadata, commit_tree
 from deb_bootc_compose.ostree.epoch import newest_package_s
 from deb_bootc_compose.ostree.parent import Parent, parent_commit, read_parent
@@ -43,6 +44,7 @@ class OstreePhase(BarePhase):
         beside = {name: sha256 for name, sha256 in treefile.files.items() if name not in treefile.documents}
         return {
             "treefile": {**treefile.model_dump(mode="json", exclude=_NOT_OF_THE_TREE), "files": beside},
+            "executables": await asyncio.to_thread(executables, treefile),
             "filesystem": treefile.disk.filesystem,
             "tools": work.tools.digest,
             "version": work.request.version,

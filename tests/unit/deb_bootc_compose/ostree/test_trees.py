@@ -1,9 +1,13 @@
 """Paths in foreign trees, and what is put into and taken out of them."""
 
+import hashlib
+from types import SimpleNamespace
+
 import pytest
 
-from deb_bootc_compose.ostree import contents
+from deb_bootc_compose.ostree import changes, contents
 from deb_bootc_compose.ostree.identity import set_identity, set_os_release
+from deb_bootc_compose.ostree.phase import OstreePhase
 from deb_bootc_compose.treefile.tree import AddedFile, RemovedFromPackage
 from deborch_shared.errors import DeborchError
 
@@ -89,13 +93,40 @@ def test_added_files_have_modes_that_do_not_depend_on_umasks(tree, treefile, tmp
     (tmp_path / "motd").write_text("hi")
     (tmp_path / "motd").chmod(0o600)
     added = (
-        AddedFile(source="files", destination="/usr/libexec"),
+        AddedFile(source="files/script", destination="/usr/libexec/script"),
         AddedFile(source="motd", destination="/etc/motd"),
         AddedFile(source="motd", destination="/etc/secret", mode=0o400),
     )
     contents.add_files(tree, treefile(add_files=added))
     modes = [tree.where(path).stat().st_mode & 0o777 for path in ("/usr/libexec/script", "/etc/motd", "/etc/secret")]
     assert modes == [0o755, 0o644, 0o400]
+
+
+def test_a_file_that_changed_since_the_treefile_was_read_is_refused(tree, treefile, tmp_path):
+    (tmp_path / "motd").write_text("hi")
+    digests = {"motd": hashlib.sha256(b"hi").hexdigest()}
+    resolved = treefile(
+        add_files=(AddedFile(source="motd", destination="/etc/motd"),), postprocess_script="motd", files=digests
+    )
+    contents.add_files(tree, resolved)
+    assert tree.read("/etc/motd") == "hi"
+    (tmp_path / "motd").write_text("other")
+    for read in (lambda: contents.add_files(tree, resolved), lambda: changes.scripts(resolved)):
+        with pytest.raises(DeborchError, match="motd has changed since the compose began"):
+            read()
+
+
+async def test_a_file_that_became_executable_makes_another_tree(treefile, tmp_path):
+    (tmp_path / "tool").write_text("#!/bin/sh")
+    resolved = treefile(add_files=(AddedFile(source="tool", destination="/usr/bin/tool"),))
+    work = SimpleNamespace(
+        treefile=resolved,
+        tools=SimpleNamespace(digest=""),
+        request=SimpleNamespace(version=None, source_date_epoch=None),
+    )
+    before = await OstreePhase().inputs(work)
+    (tmp_path / "tool").chmod(0o755)
+    assert await OstreePhase().inputs(work) != before
 
 
 def test_only_installed_packages_are_listed(tree):
