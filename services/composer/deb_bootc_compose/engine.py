@@ -26,6 +26,7 @@ from deb_bootc_compose.state.compose_directory import (
     open_compose,
 )
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.privacy import keep_private
 from deb_bootc_compose.state.quiet import at_work
 from deb_bootc_compose.tools.absent import AbsentTools
 from deb_bootc_compose.tools.port import Tools
@@ -174,6 +175,7 @@ class Engine:
             if not ours:
                 raise already_running(directory)
             directory.set_status(ComposeStatus.STARTED)
+            keep_private(self.state)
             nodes = tuple((node.phase, node.target) for node in (*graph.order, *graph.skipped))
             observer.on_event(ComposeStarted(directory.compose_id, str(directory.path), nodes, resumed))
             run = ComposeRun(

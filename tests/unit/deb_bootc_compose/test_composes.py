@@ -1,14 +1,18 @@
 """What the engine does with phases: order, records, failures, retries, cancellation, resuming."""
 
 import asyncio
+import os
 import shutil
 
 import pytest
 from tests.unit.deb_bootc_compose.fakes import AMD64, ARM64, FakePhase, Watcher, engine, of_compose, request
 
+from deb_bootc_compose.archives.lists import scratch_directory
 from deb_bootc_compose.engine import treefiles_of
 from deb_bootc_compose.failures import FailureClass, failure
 from deb_bootc_compose.phases.request import ComposeRequest, ComposeStatus, ComposeType
+from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.trees import remove_abandoned, staging_place
 from deb_bootc_compose.treefile.outputs import OutputKind
 from deb_bootc_compose.treefile.resolving import native_architecture
 from deborch_shared.errors import DeborchError, ErrorCode
@@ -44,6 +48,28 @@ async def test_a_compose_is_laid_out_and_named_as_pungi_does_it(tmp_path):
     assert "output.raw runs" in (compose / "logs/output.raw.server.amd64.log").read_text()
     again = await engine(tmp_path, [FakePhase("a")]).compose(request(type=ComposeType.NIGHTLY))
     assert again.compose_id == "sample-trixie-20261127.n.1"
+
+
+async def test_trees_and_records_are_for_nobody_else_on_the_machine(tmp_path):
+    for place in ("repo", "phases", "cache/tools", "scratch/staging"):
+        (tmp_path / place).mkdir(parents=True, mode=0o755)
+    await engine(tmp_path, [FakePhase("a")]).compose(request())
+    modes = [
+        (tmp_path / place).stat().st_mode & 0o777 for place in ("repo", "phases", "cache/tools", "scratch/staging")
+    ]
+    assert modes == [0o700, 0o700, 0o700, 0o711]
+
+
+async def test_what_a_killed_download_left_is_removed_and_what_a_living_one_uses_is_not(tmp_path):
+    state = State(tmp_path)
+    left = staging_place(state) / "debs.0"
+    left.mkdir(parents=True)
+    async with scratch_directory(state.scratch, "debs") as place:
+        for directory in (left, place):
+            os.utime(directory, (0, 0))
+        assert await remove_abandoned(state) == ["debs.0"]
+        assert place.is_dir()
+    assert not place.exists()
 
 
 async def test_an_unchanged_phase_is_not_run_again(tmp_path):

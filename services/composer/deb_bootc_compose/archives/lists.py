@@ -21,9 +21,10 @@ from deb_bootc_compose.archives.configuration import PrivateApt, sources_text
 from deb_bootc_compose.archives.faults import unreadable
 from deb_bootc_compose.digests import digest_of
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.trees import staging_in
 from deborch_shared.apt.host import HostApt
 from deborch_shared.apt.releases import fetch_releases
-from deborch_shared.locks import exclusive
+from deborch_shared.locks import directory_if_free, exclusive
 from deborch_shared.process import OutputSink
 
 _KEPT_FOR_S = 7 * 86400.0
@@ -148,11 +149,15 @@ class Lists:
 
 @asynccontextmanager
 async def scratch_directory(scratch: Path, what: str) -> AsyncIterator[Path]:
-    """A directory in the state's `scratch`, gone at the end; the name begins with `what`."""
-    place = scratch / f"{what}-{secrets.token_hex(6)}"
+    """A directory in the state's `scratch`, gone at the end; the name begins with `what`.
+
+    It is held meanwhile, so that what a killed process left is seen to be nobody's, and removed.
+    """
+    place = staging_in(scratch) / f"{what}.{secrets.token_hex(6)}"
     place.mkdir(parents=True)
     try:
-        yield place
+        with directory_if_free(place, alone=True):
+            yield place
     finally:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 

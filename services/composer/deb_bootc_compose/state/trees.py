@@ -18,7 +18,12 @@ _UNLOCKED_S = 5.0
 
 def staging_place(state: State) -> Path:
     """Where staging directories are; beside them others have scratch files of their own."""
-    return state.scratch / "staging"
+    return staging_in(state.scratch)
+
+
+def staging_in(scratch: Path) -> Path:
+    """The same, of the scratch directory of a state."""
+    return scratch / "staging"
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 from tests.integration.deb_bootc_compose.packages.tiny_archive import Gathering, TinyArchive
 from tests.openpgp import Signer
 
+from deb_bootc_compose.state.trees import staging_place
 from deb_bootc_compose.treefile.packages import Preference, Repository
 from deborch_shared.errors import DeborchError
 
@@ -166,7 +167,7 @@ async def test_nothing_is_left_in_scratch_when_a_run_is_canceled(gathering: Gath
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert list(gathering.state.scratch.iterdir()) == []
+    assert list(staging_place(gathering.state).iterdir()) == []
 
 
 async def test_a_package_that_is_no_name_is_refused(gathering: Gathering):
