@@ -7,8 +7,9 @@ import pytest
 
 from deb_mock.configuration.documents import parse_yaml, read_document
 from deb_mock.configuration.engine_settings import engine_config, option_defaults, request_defaults
-from deb_mock.configuration.resolve import Asked, Places, check_file, resolve
+from deb_mock.configuration.resolve import Asked, Places, check_file, require_architecture, resolve
 from deb_mock.configuration.schema import json_schema
+from deb_mock.configuration.settings import Settings
 from deb_mock.configuration.templates import SHIPPED
 from deb_mock.engine_config import Scratch
 from deb_mock.failures import exit_code
@@ -233,3 +234,13 @@ def test_a_user_without_root_has_directories_below_home_unless_a_file_says_other
 def test_root_has_the_directories_of_the_system(tmp_path):
     found = resolve(Asked(), {}, Places.of_user({"HOME": str(tmp_path)}))
     assert found.settings.state_dir == Path("/var/lib/deb-mock")
+
+
+def test_an_architecture_that_the_suite_has_not_is_refused_also_as_that_of_a_cross_build():
+    settings = Settings(suite="bookworm", architectures=("amd64", "arm64"))
+    for fine in ("arm64", "", None):
+        require_architecture(settings, fine)
+    require_architecture(Settings(suite="mine"), "mips64")
+    with pytest.raises(DeborchError, match="bookworm has no architecture mips64") as caught:
+        require_architecture(settings, "mips64")
+    assert "it has amd64, arm64" in caught.value.hint

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deb_mock.cli.doctor import _show
 from deb_mock.configuration.templates import SHIPPED
 from deb_mock.doctor import examination, filesystems, tools
 from deb_mock.doctor.archive import by_the_clock
@@ -105,3 +106,11 @@ def test_trials_take_place_on_the_file_system_of_a_directory_that_is_not_there_y
 def test_the_doctor_looks_at_every_suite_that_has_a_template():
     shipped = {path.stem for path in SHIPPED.glob("*.yaml")}
     assert {*tools.DEBIAN, *tools.UBUNTU} == shipped - {"debian", "ubuntu"}
+
+
+def test_a_long_address_is_shown_whole_on_a_narrow_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    address = "http://deb.debian.org/debian/dists/bookworm/InRelease"
+    _show([Finding("foreign architectures", Status.OK, address)], works=True)
+    lines = [line.rpartition("│")[2].strip() for line in capsys.readouterr().out.splitlines()]
+    assert address in "".join(lines)

@@ -57,7 +57,7 @@ class NamedBuildroots:
                 FailureClass.POLICY,
                 ErrorCode.NOT_FOUND,
                 f"there is no buildroot {name}",
-                hint=f"deb-mock init {name} makes it" + (f"; there are {names}" if names else ""),
+                hint=f"there is {names or 'none yet'}; deb-mock init {name} makes one of that name",
             )
         return found
 

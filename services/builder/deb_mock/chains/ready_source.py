@@ -47,7 +47,9 @@ async def make_ready(
             return (await engine.fetch_source(fetched, on_log=on_log)).dsc
 
 
-async def describe(engine: Engine, argument: SourceArgument, request: BuildRequest) -> SourceDescription:
+async def describe(
+    engine: Engine, argument: SourceArgument, request: BuildRequest, *, on_log: LogSink
+) -> SourceDescription:
     """What the source package says of itself. A tree needs no source package for that.
 
     Raises:
@@ -56,7 +58,7 @@ async def describe(engine: Engine, argument: SourceArgument, request: BuildReque
     if isinstance(argument, TreeDirectory):
         return SourceTree.read(argument.path).description
     async with engine.scratch(request.build_id) as directory:
-        dsc = await make_ready(engine, argument, request, directory / "source", clean=False, on_log=lambda _: None)
+        dsc = await make_ready(engine, argument, request, directory / "source", clean=False, on_log=on_log)
         return read_description(dsc)
 
 

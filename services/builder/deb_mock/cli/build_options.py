@@ -18,6 +18,7 @@ from deb_mock.cli.options import (
     required_codename,
 )
 from deb_mock.configuration.engine_settings import request_defaults
+from deb_mock.configuration.resolve import require_architecture
 from deb_mock.engine_config import EngineConfig, SignaturePolicy
 from deb_mock.host.defaults import DEFAULT_CACHE_DIR, DEFAULT_STATE_DIR, default_jobs
 from deb_mock.model import BuildRequest, Surroundings
@@ -92,6 +93,7 @@ class DependencyOptions:
     add_conflicts: Annotated[list[str] | None, typer.Option(help="One more build conflict.")] = None
 
     def applied(self, request: BuildRequest) -> BuildRequest:
+        require_architecture(current().settings, self.host)
         return replace(
             request,
             host_architecture=self.host or None,

@@ -54,13 +54,15 @@ class ChainReports:
 
 
 class _LoggedProgress(Progress):
-    """Progress whose log goes to a file as well."""
+    """Progress whose log goes to a file as well. A .dsc is ready by itself, and of it nothing is told."""
 
     def __init__(self, log: BinaryIO, *, verbose: bool) -> None:
         super().__init__(verbose=verbose)
         self._log = log
 
     def on_log(self, chunk: bytes) -> None:
+        if not self._log.tell():
+            self.say("making the source package ready")
         self._log.write(chunk)
         super().on_log(chunk)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from deb_mock.cli.configured import current
@@ -42,7 +42,7 @@ def doctor(
 
 
 def _show(findings: Iterable[Finding], *, works: bool) -> None:
-    table = Table("", "what", "found", show_edge=False, pad_edge=False)
+    table = Table("", "what", Column("found", overflow="fold"), show_edge=False, pad_edge=False)
     for finding in findings:
         found = Text(finding.found)
         if finding.fix:

@@ -14,6 +14,7 @@ from deb_mock.cli.build_options import DependencyOptions, EngineOptions, Mode, S
 from deb_mock.cli.finish import finish
 from deb_mock.cli.option_groups import with_groups
 from deb_mock.cli.options import EPILOG, AsJson
+from deb_mock.cli.progress import Progress
 from deb_mock.dependencies.explanation import Available, Explanation, Unmet
 from deb_mock.engine import Engine
 from deb_mock.failures import EXIT_CODES, FailureClass
@@ -68,8 +69,9 @@ async def _explain(
 ) -> Explanation:
     try:
         await engine.recover()
-        described = await describe(engine, argument, request)
-        return await engine.explain(described, request, look_in=look_in, on_log=lambda _: None)
+        with Progress(verbose=False, doing="reading the archives") as progress:
+            described = await describe(engine, argument, request, on_log=progress.on_log)
+            return await engine.explain(described, request, look_in=look_in, on_log=progress.on_log)
     finally:
         await engine.close()
 

@@ -40,14 +40,15 @@ _MIB = 1 << 20
 class Progress:
     """The stage under way on stderr and, with `verbose`, the log."""
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, *, verbose: bool, doing: str = "starting") -> None:
+        self._doing = doing
         self._console = Console(stderr=True)
         self._verbose = verbose
         self._status: Status | None = None
 
     def __enter__(self) -> Self:
         if not self._verbose and self._console.is_terminal:
-            self._status = self._console.status("starting")
+            self._status = self._console.status(self._doing)
             self._status.start()
         return self
 
@@ -74,6 +75,13 @@ class Progress:
         elif not self._verbose:
             self._console.print(f"{elapsed_s:8.2f} s  {doing} ...", highlight=False)
 
+    def say(self, doing: str) -> None:
+        """What is done now that is no stage of a build."""
+        if self._status is not None:
+            self._status.update(doing)
+        elif not self._verbose:
+            self._console.print(f"{doing} ...", markup=False, highlight=False)
+
     def on_part(self, name: str) -> None:
         """One of several builds begins."""
         self._console.print(f"{name} build", style="bold", highlight=False)
@@ -90,12 +98,12 @@ class Progress:
 def stage_table(stages: Sequence[Mapping[str, Any]], *, failed: str = "") -> Table:
     """Stages with what they cost, as in the report; a cost that no stage has is no column. The report has more.
 
-    Units stand in the headings, which wrap, so that all of it fits into 80 columns.
+    Headings have a word a line, so that all of it fits into 80 columns and stages are not broken instead.
     """
     names = [name for name in COLUMNS if any(stage.get(name) for stage in stages)]
     table = Table("stage", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in names:
-        table.add_column(COLUMNS[name], justify="right")
+        table.add_column(COLUMNS[name].replace(" ", "\n"), justify="right")
     for stage in stages:
         style = "bold red" if stage["stage"] == failed else ""
         table.add_row(_doing(stage["stage"]), *(_shown(name, stage.get(name)) for name in names), style=style)

@@ -134,17 +134,26 @@ def check_file(file: Path, places: Places) -> Configuration:
     return resolve(Asked(file=file), {}, Places(system=Path("/nonexistent"), shipped=places.shipped))
 
 
+def require_architecture(settings: Settings, architecture: str | None) -> None:
+    """Refuse an architecture that the suite has not; none, or a suite of which that is not known, is fine.
+
+    Raises:
+        DeborchError: INVALID_SETTING
+    """
+    if settings.architectures and architecture and architecture not in settings.architectures:
+        raise refused(
+            f"{settings.suite} has no architecture {architecture}",
+            hint=f"it has {', '.join(settings.architectures)}; -o 'architectures+=[{architecture}]' adds one",
+        )
+
+
 def _checked(written: Layer) -> Configuration:
     layer = written.settled(Settings().model_dump())
     try:
         settings = Settings.model_validate(layer.values)
     except ValidationError as error:
         raise explained(error, layer, Settings) from error
-    if settings.architectures and settings.architecture and settings.architecture not in settings.architectures:
-        raise refused(
-            f"{settings.suite} has no architecture {settings.architecture}",
-            hint=f"it has {', '.join(settings.architectures)}",
-        )
+    require_architecture(settings, settings.architecture)
     return Configuration(settings, layer)
 
 

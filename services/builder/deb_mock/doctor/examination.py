@@ -45,7 +45,7 @@ def _outcome(check: Check, subject: Subject) -> Finding:
     except DeborchError as error:
         return Finding(_name(check), Status.PROBLEM, error.message, error.hint)
     except OSError as error:
-        return Finding(_name(check), Status.PROBLEM, str(error), "see the message of the system")
+        return Finding(_name(check), Status.PROBLEM, str(error), "mend what the message names")
 
 
 def _name(check: Check) -> str:

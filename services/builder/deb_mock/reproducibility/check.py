@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from deb_mock.chains.ready_source import make_ready
+from deb_mock.chains.ready_source import make_ready, read_description
 from deb_mock.engine import Engine
 from deb_mock.failures import FailureClass, failure
 from deb_mock.model import BuildRequest, BuildResult, LogSink, StageSink, Surroundings
 from deb_mock.reproducibility.comparison import ComparedFile, compare, packages_of
 from deb_mock.reproducibility.diffoscope import show_differences
 from deb_mock.reproducibility.variations import FILE_ORDER, TOOLS, Chosen, Machine, choose
-from deb_mock.sources.arguments import SourceArgument
+from deb_mock.sources.arguments import DscFile, SourceArgument
 from deborch_shared.errors import DeborchError, ErrorCode
 
 _DESCRIPTION = "check.json"
@@ -80,6 +80,8 @@ class ReproducibilityCheck:
         Raises:
             DeborchError: what a build raises; ALREADY_EXISTS if the result directory has something in it.
         """
+        if isinstance(source, DscFile):
+            read_description(source.path)  # a wrong name leaves no directories behind
         directory = request.result_dir
         _make_free(directory)
         machine = await self._machine(request, on_log)

@@ -26,6 +26,19 @@ async def time_limit(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
         ) from error
 
 
+_FREE_SPACE = "free space in the state, cache and result directories"
+_HINTS = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.ENOENT: "check the path: nothing is there",
+    errno.ENOTDIR: "check the path: a part of it is no directory",
+    errno.EACCES: "check owner and permissions of it and of the directories above",
+    errno.EPERM: "check owner and permissions of it and of the directories above",
+    errno.EROFS: "name a directory on a disk that can be written",
+}
+"""What to do about an error of the system."""
+
+
 @contextmanager
 def plain_failures() -> Iterator[None]:
     """Errors of the system become ours: a full disk says so, and nothing is without a class."""
@@ -34,9 +47,10 @@ def plain_failures() -> Iterator[None]:
             yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = _HINTS.get(error.errno or 0, "check the file or directory that is named, and its disk")
         raise failure(
             FailureClass.CHROOT,
             ErrorCode.DISK_FULL if full else ErrorCode.CHROOT_FAILED,
             f"{error.filename or 'the builder'}: {error.strerror or error}",
-            hint="free space in the state, cache and result directories" if full else "see the message of the system",
+            hint=hint,
         ) from error
