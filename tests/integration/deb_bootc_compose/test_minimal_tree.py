@@ -37,6 +37,9 @@ async def test_the_commit_has_the_shape_that_boots(minimal_tree, repository):
     assert files["/usr/etc/shadow"].mode & 0o777 == 0o640
     sources = await repository.read(minimal_tree.facts.commit, "/usr/etc/apt/sources.list")
     assert not sources, "the repository of this machine is not in the image"
+    made = await repository.read(minimal_tree.facts.commit, "/usr/lib/tmpfiles.d/zz-image-var.conf")
+    assert made
+    assert b"repository" not in made, "nor the path that it has here"
 
 
 async def test_the_tree_is_changed_as_the_treefile_says(minimal_tree, repository):

@@ -6,7 +6,7 @@ So that is not the host: it is an overlay, over which homes are hidden and of wh
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import deborch_shared
@@ -25,12 +25,14 @@ async def run_apart(
     argv: Sequence[str],
     scratch: Path,
     *,
-    readable: Sequence[Path],
+    readable: Mapping[str, Path],
     env: dict[str, str],
     on_output: OutputSink,
     timeout_s: float,
 ) -> ProcessResult:
     """Run `argv`, which may write to `scratch`, a directory; all that it starts and mounts ends with it.
+
+    `readable`: what else it sees of the host, by the place where it sees it.
 
     Raises:
         DeborchError: what `run_in` raises.
@@ -39,18 +41,19 @@ async def run_apart(
     return await run_in(scratch / _HOST, argv, bound=bound, env=env, on_output=on_output, timeout_s=timeout_s)
 
 
-def _prepare(scratch: Path, readable: Sequence[Path]) -> list[Bound]:
+def _prepare(scratch: Path, readable: Mapping[str, Path]) -> list[Bound]:
     """Lay out the host as a tools root, and say what is seen there that an overlay over `/` does not show."""
     host, nothing = scratch / _HOST, scratch / "hidden"
     for directory in (host / "room", nothing):
         directory.mkdir(parents=True)
     (host / "root").symlink_to("/")
-    seen = [path.resolve() for path in (*_programs(), *readable)]
-    needed = [scratch.resolve(), *seen]
+    programs = [path.resolve() for path in _programs()]
+    needed = [scratch.resolve(), *programs]
     homes = [Path(name) for name in _HIDDEN if not any(path.is_relative_to(name) for path in needed)]
     return [
         *(Bound(nothing, inside=str(home)) for home in homes if home.is_dir() and not home.is_symlink()),
-        *(Bound(path) for path in seen if _is_elsewhere(path)),
+        *(Bound(path) for path in programs if _is_elsewhere(path)),
+        *(Bound(path.resolve(), inside=place) for place, path in readable.items()),
         Bound(scratch.resolve(), writable=True),
     ]
 

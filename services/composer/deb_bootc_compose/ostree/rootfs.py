@@ -26,6 +26,8 @@ _APT_SETTINGS = {
 }
 _HOOKS = "/usr/share/mmdebstrap/hooks/file-mirror-automount"
 """Shows the repository, which is a directory, inside."""
+_REPOSITORY = "/run/gathered"
+"""Where mmdebstrap and the tree see it: a directory of that name is made in the tree, whose /run is emptied."""
 _PRESEEDS = "/run/preseeds"
 _FILES_OF_MMDEBSTRAP = (
     "/etc/apt/apt.conf.d/99mmdebstrap",
@@ -88,12 +90,12 @@ async def make_rootfs(
             hint="apt-get install mmdebstrap",
         )
     preseeds = await asyncio.to_thread(_write_preseeds, scratch / "preseeds", treefile.debconf)
-    command = mmdebstrap_command(root, repository, lock, treefile, preseeds)
+    command = mmdebstrap_command(root, Path(_REPOSITORY), lock, treefile, preseeds)
     try:
         await run_apart(
             unsynced(command),
             scratch,
-            readable=(repository,),
+            readable={_REPOSITORY: repository},
             env={**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch), "INITRD": "No", "TMPDIR": str(scratch)},
             on_output=on_output,
             timeout_s=_TAKES_AT_MOST_S,
