@@ -54,21 +54,30 @@ _CLASSES: Mapping[FaultKind, tuple[FailureClass, ErrorCode, str]] = MappingProxy
     }
 )
 
+_COMPLAINTS = ("Err:", "E:", "W:")
+
 
 def unreadable(output: str, archives: Sequence[Archive]) -> DeborchError:
     """The error for an `apt-get update` that did not succeed with these archives."""
     kind = fault_in(output)
     name, code, hint = _CLASSES[kind.kind if kind else FaultKind.UNREACHABLE]
     what = kind.what if kind else "the archives cannot be read"
-    concerned = ", ".join(archive.name for archive in archives if archive.uri.rstrip("/") in output)
+    names = _concerned(output, archives)
+    concerned = ", ".join(names)
     key = _UNKNOWN_KEY.search(output)
     return failure(
         name,
         code,
         f"{f'{concerned}: ' if concerned else ''}{what}: {reasons(output)}",
         hint=f"{hint} (the key is {key['key'] or key['other']})" if key else hint,
-        archives=[archive.name for archive in archives if archive.uri.rstrip("/") in output],
+        archives=names,
     )
+
+
+def _concerned(output: str, archives: Sequence[Archive]) -> list[str]:
+    """Names of those that complaints of apt are about; it tells of the others too, that they are as before."""
+    complaints = "\n".join(line for line in output.splitlines() if line.startswith(_COMPLAINTS))
+    return [one.name for one in archives if one.uri.rstrip("/").replace("file:///", "file:/") in complaints]
 
 
 def reasons(output: str) -> str:
