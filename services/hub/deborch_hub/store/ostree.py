@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import IO
 
 from deborch_hub.domain.ostree_objects import OBJECT_NAME, names_in_dirtree, root_of_commit, verify_object
-from deborch_hub.store.disk import disk_errors, in_thread, rename_durably
+from deborch_hub.store.disk import disk_errors, in_thread
 from deborch_shared.errors import DeborchError, ErrorCode, bounded
 
 MAX_UPLOAD_BYTES = 8 << 30
 _COPY_BYTES = 1 << 20
+_MOST_STAGED = 5_000
 
 
 class OstreeStore:
@@ -72,7 +73,7 @@ class OstreeStore:
     async def receive(self, chunks: AsyncIterator[bytes]) -> tuple[int, int]:
         """Take a tar of objects, each member called `CHECKSUM.TYPE`: how many were new, how many known.
 
-        An upload that breaks off keeps the objects that are whole; sent again, it goes on from there.
+        Of an upload with anything wrong in it, objects before that may be kept: each is what its name says.
 
         Raises:
             DeborchError: INVALID_INPUT for what is no such tar, DIGEST_MISMATCH for an object that its name belies,
@@ -97,40 +98,57 @@ class OstreeStore:
 
     def _unpack(self, path: Path) -> tuple[int, int]:
         stored = known = 0
+        staged: dict[str, Path] = {}
         try:
             with tarfile.open(path, "r:") as archive:
                 for member in archive:
                     if not member.isreg() or OBJECT_NAME.fullmatch(member.name) is None:
                         raise _no_objects(f"it holds {bounded(member.name, 100)!r}")
+                    if member.name in staged or self._is_known(member.name):
+                        known += 1
+                        continue
                     content = archive.extractfile(member)
                     if content is None:
                         raise _no_objects("a member has no content")
                     with closing(content):
-                        if self._store(member.name, content):
-                            stored += 1
-                        else:
-                            known += 1
+                        staged[member.name] = self._incoming / secrets.token_hex(8)
+                        self._stage(member.name, content, staged[member.name])
+                    stored += 1
+                    if len(staged) >= _MOST_STAGED:
+                        self._publish(staged)
+            self._publish(staged)
         except tarfile.TarError as error:
             raise _no_objects(str(error)) from None
+        finally:
+            for copy in staged.values():
+                copy.unlink(missing_ok=True)
         return stored, known
 
-    def _store(self, name: str, content: IO[bytes]) -> bool:
-        destination = self.path_of(name)
-        if destination.exists() and not name.endswith(".commitmeta"):
-            return False
-        copy = self._incoming / secrets.token_hex(8)
-        try:
-            with disk_errors(self.root), copy.open("w+b") as file:
-                while chunk := content.read(_COPY_BYTES):
-                    file.write(chunk)
-                file.seek(0)
-                verify_object(name, file)
-                file.flush()
-                os.fsync(file.fileno())
-            rename_durably(copy, destination)
-        finally:
-            copy.unlink(missing_ok=True)
-        return True
+    def _is_known(self, name: str) -> bool:
+        return self.path_of(name).exists() and not name.endswith(".commitmeta")
+
+    def _stage(self, name: str, content: IO[bytes], copy: Path) -> None:
+        with disk_errors(self.root), copy.open("w+b") as file:
+            while chunk := content.read(_COPY_BYTES):
+                file.write(chunk)
+            file.seek(0)
+            verify_object(name, file)
+
+    def _publish(self, staged: dict[str, Path]) -> None:
+        """Make verified objects visible: durable before they have their names, and these durable before this ends.
+
+        A commit has thousands of small objects: one flush of everything costs less than one for each.
+        """
+        if not staged:
+            return
+        with disk_errors(self.root):
+            os.sync()
+            for name, copy in staged.items():
+                destination = self.path_of(name)
+                destination.parent.mkdir(exist_ok=True)
+                copy.rename(destination)
+            os.sync()
+        staged.clear()
 
 
 def _no_objects(why: str) -> DeborchError:
