@@ -12,8 +12,8 @@ from deb_bootc_compose.boot.report import BOOT, ROLLED_BACK, UPGRADED, Expected,
 from deb_bootc_compose.boot.session import Told, did_not_boot, run_guest, scratch_in
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failures_are
+from deb_bootc_compose.full_disk import full_disk_is_told
 from deb_bootc_compose.outputs.disk.asked import is_tested
-from deb_bootc_compose.outputs.disk.space import full_disk_is_told
 from deb_bootc_compose.phases.api import PhaseWork
 from deb_bootc_compose.phases.bare import BarePhase
 from deb_bootc_compose.phases.facts import FileFacts, OstreeFacts, TestFacts

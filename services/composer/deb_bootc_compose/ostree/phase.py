@@ -8,6 +8,7 @@ from deb_bootc_compose.commits.repository import OstreeRepository
 from deb_bootc_compose.commits.work_refs import PREFIX
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failure, failures_are
+from deb_bootc_compose.full_disk import full_disk_is_told
 from deb_bootc_compose.gather.lock import LOCK_FILE, Lock, read_lock
 from deb_bootc_compose.ostree.assembly import Assembled, Plan, assemble
 from deb_bootc_compose.ostree.beside import executables
@@ -65,10 +66,12 @@ class OstreePhase(BarePhase):
     async def run(self, work: PhaseWork) -> JsonObject:
         """Install, change, lay out, commit."""
         require_root()
-        with failures_are(FailureClass.TREE):
+        with failures_are(FailureClass.TREE), full_disk_is_told(work.state.root):
             try:
                 facts = await _make(work)
             except OSError as error:
+                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise
                 raise _of_system(error) from error
         return facts.model_dump(mode="json")
 
@@ -149,13 +152,6 @@ async def _epoch(work: PhaseWork, lock: Lock, packages: Path, parent: Parent | N
 
 
 def _of_system(error: OSError) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return failure(
-            FailureClass.HOST,
-            ErrorCode.DISK_FULL,
-            "there is no space left for the tree in the state directory",
-            hint="free some (deb-bootc-compose gc), or use --state on a larger disk",
-        )
     return failure(
         FailureClass.TREE,
         ErrorCode.CHECK_FAILED,

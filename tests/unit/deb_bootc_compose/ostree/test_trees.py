@@ -1,15 +1,17 @@
 """Paths in foreign trees, and what is put into and taken out of them."""
 
+import errno
 import hashlib
 from types import SimpleNamespace
 
 import pytest
 
-from deb_bootc_compose.ostree import changes, contents
+from deb_bootc_compose.failures import FailureClass, failure
+from deb_bootc_compose.ostree import changes, contents, phase
 from deb_bootc_compose.ostree.identity import set_identity, set_os_release
 from deb_bootc_compose.ostree.phase import OstreePhase
 from deb_bootc_compose.treefile.tree import AddedFile, RemovedFromPackage
-from deborch_shared.errors import DeborchError
+from deborch_shared.errors import DeborchError, ErrorCode
 
 
 def test_a_link_of_the_tree_that_points_to_the_host_is_followed_within_the_tree(tree, tmp_path):
@@ -127,6 +129,30 @@ async def test_a_file_that_became_executable_makes_another_tree(treefile, tmp_pa
     before = await OstreePhase().inputs(work)
     (tmp_path / "tool").chmod(0o755)
     assert await OstreePhase().inputs(work) != before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failure(
+            FailureClass.TREE,
+            ErrorCode.PROCESS_FAILED,
+            "x",
+            hint="",
+            output="tar: a: Cannot write: No space left on device",
+        ),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+async def test_a_disk_that_is_full_while_a_tree_is_made_is_no_fault_of_the_tree(treefile, tmp_path, monkeypatch, error):
+    async def full(_):
+        raise error
+
+    monkeypatch.setattr(phase, "_make", full)
+    monkeypatch.setattr(phase, "require_root", lambda: None)
+    with pytest.raises(DeborchError, match="is full") as caught:
+        await OstreePhase().run(SimpleNamespace(state=SimpleNamespace(root=tmp_path)))
+    assert (caught.value.code, caught.value.fields["failure_class"]) == (ErrorCode.DISK_FULL, FailureClass.HOST)
 
 
 def test_only_installed_packages_are_listed(tree):

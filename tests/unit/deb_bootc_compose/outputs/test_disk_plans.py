@@ -7,9 +7,10 @@ import uuid
 import pytest
 from tests.unit.deb_bootc_compose.fake_tools import FakeTools
 
+from deb_bootc_compose.full_disk import full_disk_is_told
 from deb_bootc_compose.outputs.disk.bootloader import check_architecture, install_bios
 from deb_bootc_compose.outputs.disk.plan import MIB, occupied_bytes, plan_disk
-from deb_bootc_compose.outputs.disk.space import full_disk_is_told, require_space
+from deb_bootc_compose.outputs.disk.space import require_space
 from deb_bootc_compose.treefile.outputs import DiskSettings
 from deborch_shared.errors import DeborchError, ErrorCode
 

@@ -4,9 +4,9 @@ import asyncio
 
 from deb_bootc_compose.digests import JsonObject
 from deb_bootc_compose.failures import FailureClass, failures_are
+from deb_bootc_compose.full_disk import full_disk_is_told
 from deb_bootc_compose.outputs.disk.asked import asks_for
 from deb_bootc_compose.outputs.disk.raw import facts_of
-from deb_bootc_compose.outputs.disk.space import full_disk_is_told
 from deb_bootc_compose.outputs.naming import output_name
 from deb_bootc_compose.phases.api import PhaseWork
 from deb_bootc_compose.phases.bare import BarePhase

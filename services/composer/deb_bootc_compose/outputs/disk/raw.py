@@ -6,11 +6,12 @@ from pathlib import Path
 
 from deb_bootc_compose.digests import JsonObject, digest_of_file
 from deb_bootc_compose.failures import FailureClass, failures_are
+from deb_bootc_compose.full_disk import full_disk_is_told
 from deb_bootc_compose.outputs.disk import bootloader
 from deb_bootc_compose.outputs.disk.asked import needs_raw
 from deb_bootc_compose.outputs.disk.image import write_image
 from deb_bootc_compose.outputs.disk.plan import DiskPlan, occupied_bytes, plan_disk, root_file_system_uuid
-from deb_bootc_compose.outputs.disk.space import full_disk_is_told, require_space
+from deb_bootc_compose.outputs.disk.space import require_space
 from deb_bootc_compose.outputs.disk.sysroot import Deployment, make_sysroot
 from deb_bootc_compose.outputs.naming import output_name
 from deb_bootc_compose.phases.api import PhaseWork
