@@ -25,14 +25,15 @@ from deborch_shared.errors import DeborchError, ErrorCode
 DAY = datetime(2026, 11, 27, tzinfo=UTC)
 
 
-def compose_of(state, *, name="sample", days_ago=0.0, status="FINISHED"):
+def compose_of(state, *, name="sample", days_ago=0.0, status="FINISHED", targets=("server.amd64",)):
     began_at = datetime.fromtimestamp(time.time() - days_ago * 86_400, UTC)
-    description = {"name": name, "treefiles": {"server.amd64": "0"}, "request": {}, "began_at": began_at.isoformat()}
+    treefiles = dict.fromkeys(targets, "0")
+    description = {"name": name, "treefiles": treefiles, "request": {}, "began_at": began_at.isoformat()}
     return make_compose(state, id_prefix(name, "13", DAY, ".d"), description, status)
 
 
-def deliver(compose, packages, image=b"image", commit="a" * 64):
-    place = compose.place("server", "amd64")
+def deliver(compose, packages, image=b"image", commit="a" * 64, variant="server"):
+    place = compose.place(variant, "amd64")
     (place / "images").mkdir(parents=True)
     rows = [
         {"name": name, "version": version, "architecture": "amd64", "sha256": version, "installed_kib": kib}
@@ -41,7 +42,7 @@ def deliver(compose, packages, image=b"image", commit="a" * 64):
     (place / "packages.json").write_text(json.dumps({"packages": rows}))
     (place / f"images/{compose.compose_id}.raw").write_bytes(image)
     facts = {"commit": commit}
-    compose.set_phase("ostree.server.amd64", {"phase": "ostree", "state": "done", "facts": facts})
+    compose.set_phase(f"ostree.{variant}.amd64", {"phase": "ostree", "state": "done", "facts": facts})
 
 
 def test_ids_count_respins_and_hold_nothing_that_a_path_may_not(tmp_path):
@@ -209,6 +210,19 @@ async def test_the_difference_of_two_composes_has_packages_sizes_and_files(tmp_p
     files = [("/gone", "removed"), ("/new", "added"), ("/other", "changed")]
     assert [(one.path, one.change) for one in changes.files] == files
     assert (await compare_composes(before, after))[0].files is None
+
+
+async def test_two_variants_are_compared_with_each_other_where_each_compose_has_only_one(tmp_path):
+    state = State(tmp_path)
+    before, after = compose_of(state), compose_of(state, targets=["web.amd64"])
+    deliver(before, [("same", "1", 1)])
+    deliver(after, [("same", "1", 1), ("nginx", "1", 9)], commit="b" * 64, variant="web")
+    (changes,) = await compare_composes(before, after)
+    assert (changes.target, changes.commits) == ("server.amd64 -> web.amd64", ("a" * 64, "b" * 64))
+    assert [(one.name, one.change) for one in changes.packages] == [("nginx", "added")]
+    both = compose_of(state, targets=["server.amd64", "web.amd64"])
+    found = [(one.target, one.change) for one in await compare_composes(before, both)]
+    assert found == [("server.amd64", None), ("web.amd64", "added")]
 
 
 async def test_a_phase_of_the_compose_delivers_beside_the_targets(tmp_path):

@@ -55,7 +55,8 @@ def _show(changes: TargetChanges, console: Console) -> None:
     title = f"{changes.target}: {changes.change}" if changes.change else changes.target
     console.print(Text(title, style="bold"))
     old, new = changes.commits
-    console.print(Text(f"  commit {old} -> {new}" if old != new else f"  the same commit, {new}"))
+    commits = f"  commit {_begin(old)} -> {_begin(new)}" if old != new else f"  the same commit, {_begin(new)}"
+    console.print(Text(commits), soft_wrap=True)
     table = Table("  package", "before", "after", "KiB", box=None, pad_edge=False, header_style="bold")
     for package in changes.packages:
         grown = f"{package.installed_kib:+d}"
@@ -70,6 +71,10 @@ def _show(changes: TargetChanges, console: Console) -> None:
     left_out = len(changes.files or ()) - _SHOWN_FILES
     if left_out > 0:
         console.print(Text(f"  and {left_out} files more: --json has all"))
+
+
+def _begin(commit: str | None) -> str:
+    return commit[:16] if commit else "none"
 
 
 def _bytes(size_bytes: int | None) -> str:

@@ -34,6 +34,7 @@ class TargetChanges:
     """What differs for one variant and architecture."""
 
     target: str
+    """`A -> B` where the variant has another name in the second."""
     change: Change | None
     """ADDED or REMOVED if only one of the composes has it."""
     commits: tuple[str | None, str | None]
@@ -53,30 +54,46 @@ class Trees(Protocol):
 async def compare_composes(
     before: ComposeDirectory, after: ComposeDirectory, trees: Trees | None = None
 ) -> list[TargetChanges]:
-    """Everything that differs, by target."""
+    """Everything that differs, by target. Composes of one target each are compared whatever their variants' names."""
     old, new = _targets(before), _targets(after)
     return [
-        await _compare(name, old.get(name), new.get(name), before, after, trees)
-        for name in sorted(old.keys() | new.keys())
+        await _compare(_Side(before, name, old.get(name)), _Side(after, other, new.get(other)), trees)
+        for name, other in _pairs(sorted(old), sorted(new))
     ]
 
 
-async def _compare(
-    name: str,
-    old: Path | None,
-    new: Path | None,
-    before: ComposeDirectory,
-    after: ComposeDirectory,
-    trees: Trees | None,
-) -> TargetChanges:
-    commits = _commit(before, name), _commit(after, name)
-    nowhere = Path("/nonexistent")
+def _pairs(old: list[str], new: list[str]) -> list[tuple[str, str]]:
+    if len(old) == len(new) == 1 and old[0].rpartition(".")[2] == new[0].rpartition(".")[2]:
+        return [(old[0], new[0])]
+    return [(name, name) for name in sorted({*old, *new})]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    compose: ComposeDirectory
+    target: str
+    place: Path | None
+    """None: the compose has no such target."""
+
+    @property
+    def packages(self) -> Path:
+        return (self.place or Path("/nonexistent")) / PACKAGES
+
+    @property
+    def commit(self) -> str | None:
+        content = self.compose.phase(f"ostree.{self.target}") or {}
+        commit = content.get("facts", {}).get("commit")
+        return str(commit) if commit else None
+
+
+async def _compare(old: _Side, new: _Side, trees: Trees | None) -> TargetChanges:
+    commits = old.commit, new.commit
     return TargetChanges(
-        target=name,
-        change=Change.ADDED if old is None else Change.REMOVED if new is None else None,
+        target=new.target if old.target == new.target else f"{old.target} -> {new.target}",
+        change=Change.ADDED if old.place is None else Change.REMOVED if new.place is None else None,
         commits=commits,
-        packages=tuple(package_changes((old or nowhere) / PACKAGES, (new or nowhere) / PACKAGES)),
-        sizes=_sizes(old, new),
+        packages=tuple(package_changes(old.packages, new.packages)),
+        sizes=_sizes(old.place, new.place),
         files=await _files(commits, trees),
     )
 
@@ -85,12 +102,6 @@ def _targets(compose: ComposeDirectory) -> dict[str, Path]:
     """By `VARIANT.ARCHITECTURE`: what the compose was asked for."""
     names = [name.rpartition(".") for name in (compose.description or {}).get("treefiles", {})]
     return {f"{variant}.{architecture}": compose.place(variant, architecture) for variant, _, architecture in names}
-
-
-def _commit(compose: ComposeDirectory, target: str) -> str | None:
-    content = compose.phase(f"ostree.{target}") or {}
-    commit = content.get("facts", {}).get("commit")
-    return str(commit) if commit else None
 
 
 def _sizes(old: Path | None, new: Path | None) -> tuple[SizeChange, ...]:
