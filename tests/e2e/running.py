@@ -197,12 +197,20 @@ class Stack:
 
 
 def environment_for(data: Path, cache: Path) -> dict[str, str]:
-    """A user who has never used deborch; the builder shares bases and layers with the other tests."""
+    """A user who has never used deborch; builder and composer share bases, layers, tools and packages with the other
+    tests."""
+    state = data.parent / "composer-state"
+    state.mkdir(exist_ok=True)
+    shared = cache / "deb-bootc-compose" / "state" / "cache"
+    shared.mkdir(parents=True, exist_ok=True)
+    if not (state / "cache").is_symlink():
+        (state / "cache").symlink_to(shared)
     return {
         **{name: value for name, value in os.environ.items() if name not in _FOREIGN},
         "DEBORCH_CONFIG_DIR": str(data.parent / "config"),
         "DEBORCH_BUILDER_CACHE_DIR": str(cache / "deb-mock"),
         "DEBORCH_BUILDER_CPU": "2",
+        "DEBORCH_COMPOSER_STATE_DIR": str(state),
         "DEBORCH_DRAIN_TIMEOUT_S": "5",
     }
 

@@ -9,6 +9,7 @@ from deborch_cli.transfer.upload import LocalFile
 from deborch_shared.contract.composes import TreeFileRef
 from deborch_shared.documents.reading import parse_json, parse_yaml, read_text
 from deborch_shared.errors import DeborchError, ErrorCode
+from deborch_shared.sources import parse_dsc
 
 _DOCUMENTS = frozenset({".yaml", ".yml", ".json"})
 _LONGEST_NAME = 500
@@ -45,6 +46,8 @@ def tree_of(treefile: Path, more: Sequence[Path]) -> tuple[str, list[LocalFile]]
             )
         if path.suffix in _DOCUMENTS:
             waiting += _named_in(path, name, top)
+        elif path.suffix == ".dsc":
+            waiting += _parts_of(path, name)
     return treefile.name, [_local(name, found[name]) for name in sorted(found)]
 
 
@@ -79,6 +82,17 @@ def _named_in(path: Path, name: str, top: Path) -> Iterator[Path]:
             other = Path(os.path.normpath(path.parent / word))
             if other.is_relative_to(top) and other.is_file():
                 yield other
+
+
+def _parts_of(dsc: Path, name: str) -> Iterator[Path]:
+    """What a source package consists of beside its .dsc."""
+    for file in parse_dsc(dsc.read_bytes(), file_name=name).files:
+        part = dsc.parent / file.name
+        if not part.is_file():
+            raise DeborchError(
+                ErrorCode.NOT_FOUND, f"{name} names {file.name}, which is not beside it", hint="put it there"
+            )
+        yield part
 
 
 def _texts(value: object) -> Iterator[str]:

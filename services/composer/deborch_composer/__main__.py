@@ -2,7 +2,7 @@
 
 import sys
 
-from deborch_composer.bootc_engine import BootcEngine
+from deborch_composer.bootc_engine import BootcEngine, engine_for_hub
 from deborch_composer.daemon import GIVE_BACK_S, Daemon, HubServices
 from deborch_composer.data_directory import locked
 from deborch_composer.settings import ComposerSettings
@@ -16,13 +16,9 @@ async def run(settings: ComposerSettings, lifecycle: Lifecycle) -> None:
     """Work until `lifecycle` stops, then drain."""
 
     def engine(hub: HubServices) -> BootcEngine:
-        return BootcEngine(
-            settings.state_path,
-            workers=settings.workers,
-            builds=hub.builds,
-            targets=hub.targets,
-            builder_id=f"{settings.hub_url.rstrip('/')}/composers/{settings.name}",
-        )
+        builder_id = f"{settings.hub_url.rstrip('/')}/composers/{settings.name}"
+        alone = engine_for_hub(settings.state_path, hub.builds, hub.targets, builder_id)
+        return BootcEngine(alone, workers=settings.workers)
 
     with locked(settings.data_dir) as data:
         await Daemon(settings, data, engine, SystemClock()).run(lifecycle)

@@ -45,20 +45,23 @@ _OUTPUT = "output."
 _METADATA = "metadata"
 
 
+def engine_for_hub(state_dir: Path, builds: HubBuilds, targets: HubTargets, builder_id: str) -> Engine:
+    """The engine as it works alone, but for builds and archives of targets, which are the hub's."""
+    alone = engine_of(state_dir)
+    services = {
+        BUILDS: EngineBuilds(builds, targets, alone.state),
+        TARGETS: EngineTargets(targets),
+        "builder_id": builder_id,
+    }
+    return replace(alone, services=services)
+
+
 class BootcEngine:
     """`ComposeEngine` by deb_bootc_compose, which promotes nothing: that is the hub's."""
 
-    def __init__(
-        self, state_dir: Path, *, workers: int, builds: HubBuilds, targets: HubTargets, builder_id: str
-    ) -> None:
+    def __init__(self, engine: Engine, *, workers: int) -> None:
         self._workers = workers
-        made = engine_of(state_dir)
-        services = {
-            BUILDS: EngineBuilds(builds, targets, made.state),
-            TARGETS: EngineTargets(targets),
-            "builder_id": builder_id,
-        }
-        self._engine: Engine = replace(made, services=services)
+        self._engine = engine
         self._treefiles: dict[str, ResolvedTreefile] = {}
         """Of the commits that were made here, until they are uploaded."""
 
@@ -88,22 +91,27 @@ class BootcEngine:
     async def compose(self, order: EngineOrder, watch: Watch) -> Made:
         request, observer = self._request(order), EngineObserver(watch)
         treefiles = await asyncio.to_thread(self._engine.resolve, request)
-        result = await self._resumed(order.reference, observer)
+        result = await self._resumed(request, observer)
         if result is None:
             result = await self._engine.compose(request, observer)
         return await asyncio.to_thread(self._made, result, treefiles)
 
-    async def _resumed(self, reference: str, observer: EngineObserver) -> ComposeResult | None:
-        """The end of what an earlier attempt has begun; None if there is nothing to go on with."""
-        found = await asyncio.to_thread(self._engine.find, reference)
+    async def _resumed(self, request: ComposeRequest, observer: EngineObserver) -> ComposeResult | None:
+        """The end of what an earlier attempt has begun; None if there is nothing to go on with.
+
+        A hub that was made anew numbers from 1 again: what is found must be what is asked for.
+        """
+        found = await asyncio.to_thread(self._engine.find, str(request.reference))
         if found is None or found.status not in _GO_ON or found.is_running:
+            return None
+        if (found.description or {}).get("request") != request.model_dump(mode="json"):
             return None
         try:
             return await self._engine.resume(found.compose_id, observer, workers=self._workers)
         except DeborchError as error:
             if error.code not in _CANNOT_GO_ON:
                 raise
-            _log.warning("compose %s begins anew: %s", reference, error)
+            _log.warning("compose %s begins anew: %s", request.reference, error)
             return None
 
     def _request(self, order: EngineOrder) -> ComposeRequest:

@@ -13,6 +13,7 @@ from deb_bootc_compose.treefile.packages import Repository
 from deborch_composer.hub_builds import HubBuilds, Wish
 from deborch_composer.hub_targets import HubTargets
 from deborch_shared.errors import ErrorCode
+from deborch_shared.sources import parse_dsc
 
 
 class EngineTargets:
@@ -94,6 +95,8 @@ def _targets_of(order: BuildOrder) -> list[str]:
 
 def _wish(order: BuildOrder, target: str, source: str) -> Wish:
     if source.endswith(".dsc"):
-        return Wish(target, Path(source).name.partition("_")[0], dsc=order.treefile.directory / source)
+        path = order.treefile.directory / source
+        described = parse_dsc(path.read_bytes(), file_name=path.name)
+        return Wish(target, described.name, described.version, dsc=path)
     name, _, version = source.partition("=")
     return Wish(target, name, version or None)

@@ -132,12 +132,23 @@ class HubBuilds:
         return build.id
 
     async def _completed(self, wish: Wish) -> int | None:
+        """A build of the very same source, which is published."""
         if wish.version is None:
             return None
+        sha256 = await asyncio.to_thread(_digest, wish.dsc) if wish.dsc else None
         params = {"target": wish.target, "source": wish.name, "state": BuildState.COMPLETED.value}
         found = await self._client.get("/api/v1/builds", Page[Build], params=params)
-        same = [build.id for build in found.items if build.version == wish.version and not build.scratch]
-        return same[0] if same else None
+        for build in found.items:
+            if build.version == wish.version and not build.scratch and await self._is_of(build.id, sha256):
+                return build.id
+        return None
+
+    async def _is_of(self, build_id: int, sha256: str | None) -> bool:
+        """Whether that .dsc was built; None: any of its version is the suite's."""
+        if sha256 is None:
+            return True
+        build = await self._client.get(f"/api/v1/builds/{build_id}", BuildDetail)
+        return any(file.sha256 == sha256 for file in build.source_files)
 
     async def _source(self, wish: Wish) -> dict[str, object]:
         if wish.dsc is None:
@@ -182,6 +193,10 @@ class HubBuilds:
                     await self._client.call("POST", f"/api/v1/builds/{build_id}/cancel")
             except (DeborchError, TimeoutError):
                 continue
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _failed(build: BuildDetail) -> DeborchError:

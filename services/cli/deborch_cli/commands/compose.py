@@ -34,7 +34,9 @@ Variants = Annotated[
     list[str] | None, typer.Option("--variant", metavar="NAME", help="Only this variant, or pattern; once for each.")
 ]
 Architectures = Annotated[list[str] | None, typer.Option("--arch", "-a", metavar="ARCH", help="Only for this one.")]
-Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable.")]
+Variables = Annotated[
+    list[str] | None, typer.Option("--variable", "--var", metavar="NAME=VALUE", help="Set a variable.")
+]
 Tests = Annotated[list[str] | None, typer.Option("--test", metavar="TEST", help="boot or upgrade.")]
 Outputs = Annotated[
     list[str] | None, typer.Option("--output", metavar="KIND", help="Instead of the treefile's outputs; once for each.")

@@ -13,7 +13,7 @@ _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 async def reading_of(treefile: ResolvedTreefile, targets: Targets | None, *more: Archive) -> Reading:
-    """The treefile's archives, and `more`.
+    """`more`, and the treefile's archives. Of one version that several have, apt takes the first one's.
 
     Raises:
         DeborchError: as `archives_of`.
@@ -21,4 +21,4 @@ async def reading_of(treefile: ResolvedTreefile, targets: Targets | None, *more:
     host = await read_host_apt()
     archives = await archives_of(treefile, host, _KEYRING, targets)
     proxies = await asyncio.to_thread(proxies_of, os.environ)
-    return Reading((*archives, *more), treefile.architecture, treefile.foreign_architectures, host, proxies)
+    return Reading((*more, *archives), treefile.architecture, treefile.foreign_architectures, host, proxies)

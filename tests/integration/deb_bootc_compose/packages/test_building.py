@@ -93,6 +93,23 @@ async def test_what_is_built_comes_before_a_newer_version_of_the_archive(
     assert str(result.directory) not in gathered.lock_file.read_text()
 
 
+async def test_what_is_built_comes_before_the_very_same_version_of_the_archive(gathering: Gathering, made: Path):
+    theirs = next(one for one in (await gathering.gather("web")).lock.packages if one.name == "web")
+    ours = make_deb(
+        made,
+        "web",
+        theirs.version,
+        theirs.architecture,
+        depends="library (>= 1)",
+        recommends="extra",
+        bugs="https://our.example",
+    )
+    gathered = await gathering.gather("web", results={"build": await built(gathering, Ready(ours))})
+    web = next(one for one in gathered.lock.packages if one.name == "web")
+    assert (web.version, web.repository) == (theirs.version, "built")
+    assert web.sha256 != theirs.sha256
+
+
 async def test_gather_runs_again_when_something_else_was_built(gathering: Gathering, made: Path):
     first = await built(gathering, Ready(make_deb(made, "web", "2", "amd64")))
     inputs = await gathering.inputs("web", results={"build": first})
