@@ -15,6 +15,8 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*(?::[0-9]{1,5})?(?:/[a-z0-
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _TIMEOUT_S = 1800.0
 _REFUSED = re.compile(r"unauthorized|authentication required|denied|403 Forbidden", re.IGNORECASE)
+_LOGGED = re.compile(r'level=\w+ msg="((?:[^"\\]|\\.)*)"')
+"""How skopeo writes what it says: time, level and the message, in quotation marks."""
 _TEMPORARY = re.compile(r"\b5\d\d\b|connection refused|timeout|timed out|no such host|EOF|reset by peer", re.IGNORECASE)
 
 
@@ -125,4 +127,6 @@ class Skopeo:
 
     def _told(self, said: str) -> str:
         last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
+        if logged := _LOGGED.search(last):
+            last = re.sub(r"\\(.)", r"\1", logged[1])
         return f"registry {self._repository.name}: {bounded(last, 500)}"
