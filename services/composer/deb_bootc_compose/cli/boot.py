@@ -12,7 +12,7 @@ from rich.console import Console
 
 from deb_bootc_compose.boot.acceleration import accelerator_of
 from deb_bootc_compose.boot.choice import chosen_disk
-from deb_bootc_compose.boot.machine import Disk, FirmwareKind, Machine, check_architecture
+from deb_bootc_compose.boot.machine import Accelerator, Disk, FirmwareKind, Machine, check_architecture
 from deb_bootc_compose.cli.finish import finished
 from deb_bootc_compose.cli.options import DEFAULT_STATE_DIR, StateDir
 from deb_bootc_compose.state.layout import State
@@ -52,7 +52,8 @@ def boot(  # noqa: PLR0917 - typer reads the parameters as options
                 terminal=True,
                 network=network,
             )
-            _say(f"starting {found.path.name} by {machine.accelerator.value.upper()}; Ctrl-A X ends it")
+            how = "by KVM" if machine.accelerator is Accelerator.KVM else "without KVM, which takes minutes"
+            _say(f"starting {found.path.name} {how}; Ctrl-A X ends it")
             ended = _run(tools, machine)
     raise typer.Exit(ended)
 
