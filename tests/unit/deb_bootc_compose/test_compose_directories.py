@@ -189,6 +189,17 @@ class FakeTrees:
         return trees.get(commit)
 
 
+async def test_gc_counts_no_bytes_of_a_compose_that_a_record_keeps(tmp_path):
+    state = State(tmp_path)
+    old, _ = compose_of(state, days_ago=1), compose_of(state)
+    deliver(old, [], b"x" * 100_000)
+    (image,) = old.place("server", "amd64").glob("images/*")
+    (tmp_path / "record").hardlink_to(image)
+    (gone,) = await Garbage(state, Limits(keep_composes=1)).collect()
+    assert (gone.kind, gone.name) == ("compose", old.compose_id)
+    assert gone.size_bytes < 100_000
+
+
 async def test_the_difference_of_two_composes_has_packages_sizes_and_files(tmp_path):
     state = State(tmp_path)
     before, after = compose_of(state), compose_of(state)

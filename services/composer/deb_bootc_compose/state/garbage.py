@@ -15,6 +15,7 @@ from deb_bootc_compose.state.caches import CachedItem, cached_items
 from deb_bootc_compose.state.compose_directory import ComposeDirectory, all_composes
 from deb_bootc_compose.state.inventory import ListedCompose, take_inventory
 from deb_bootc_compose.state.layout import State
+from deb_bootc_compose.state.manifest import size_of
 from deb_bootc_compose.state.records import RecordStore
 from deb_bootc_compose.state.trees import remove_abandoned, remove_tree, staging
 
@@ -42,6 +43,7 @@ class Removed:
     kind: str
     name: str
     size_bytes: int
+    """That are free then: what a compose shares with a record counts with the record."""
     why: str
 
 
@@ -96,8 +98,11 @@ class Garbage:
         removed = []
         for compose in found:
             why = self._why_not(compose, [other for other in found if other.name == compose.name])
-            if why is not None and (self._dry_run or await self._remove_compose(compose.compose_id)):
-                removed.append(Removed("compose", compose.compose_id, compose.size_bytes, why))
+            if why is None:
+                continue
+            size_bytes = await asyncio.to_thread(size_of, self._state.composes / compose.compose_id)
+            if self._dry_run or await self._remove_compose(compose.compose_id):
+                removed.append(Removed("compose", compose.compose_id, size_bytes, why))
         return removed
 
     def _why_not(self, compose: ListedCompose, of_its_name: Sequence[ListedCompose]) -> str | None:
