@@ -18,7 +18,7 @@ async def run(settings: ComposerSettings, lifecycle: Lifecycle) -> None:
     def engine(hub: HubServices) -> BootcEngine:
         builder_id = f"{settings.hub_url.rstrip('/')}/composers/{settings.name}"
         alone = engine_for_hub(settings.state_path, hub.builds, hub.targets, builder_id)
-        return BootcEngine(alone, workers=settings.workers)
+        return BootcEngine(alone, workers=settings.workers, allowed=settings.allowed_dirs)
 
     with locked(settings.data_dir) as data:
         await Daemon(settings, data, engine, SystemClock()).run(lifecycle)

@@ -25,6 +25,7 @@ from deb_bootc_compose.tools.port import Tools
 from deb_bootc_compose.tools.roots import Voice
 from deb_bootc_compose.treefile.resolved import ResolvedTreefile
 from deborch_composer.commit_objects import CommitObjects, brought
+from deborch_composer.confinement import confine
 from deborch_composer.engine_observer import EngineObserver
 from deborch_composer.engine_port import EngineOrder, Made, MadeFile, Watch
 from deborch_composer.engine_services import EngineBuilds, EngineTargets
@@ -59,8 +60,9 @@ def engine_for_hub(state_dir: Path, builds: HubBuilds, targets: HubTargets, buil
 class BootcEngine:
     """`ComposeEngine` by deb_bootc_compose, which promotes nothing: that is the hub's."""
 
-    def __init__(self, engine: Engine, *, workers: int) -> None:
+    def __init__(self, engine: Engine, *, workers: int, allowed: Sequence[Path] = ()) -> None:
         self._workers = workers
+        self._allowed = allowed
         self._engine = engine
         self._treefiles: dict[str, ResolvedTreefile] = {}
         """Of the commits that were made here, until they are uploaded."""
@@ -91,6 +93,8 @@ class BootcEngine:
     async def compose(self, order: EngineOrder, watch: Watch) -> Made:
         request, observer = self._request(order), EngineObserver(watch)
         treefiles = await asyncio.to_thread(self._engine.resolve, request)
+        for treefile in treefiles.values():
+            confine(treefile, order.tree, self._allowed)
         result = await self._resumed(request, observer)
         if result is None:
             result = await self._engine.compose(request, observer)

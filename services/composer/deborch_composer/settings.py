@@ -26,6 +26,11 @@ class ComposerSettings(WorkerSettings):
     )
     slots: int = Field(1, ge=1, le=64, description="How many composes it runs at a time.")
     workers: int = Field(2, ge=1, le=64, description="How many phases of one compose it runs at a time.")
+    allowed_dirs: tuple[Path, ...] = Field(
+        (),
+        description="JSON list of directories that a treefile from the hub may name beside its own files: signing keys,"
+        " registry credentials, local repositories.",
+    )
     disk_floor_bytes: int = Field(
         1 << 30,
         ge=0,

@@ -76,7 +76,7 @@ async def test_after_kill_9_nothing_is_left_and_the_next_start_works(data, monke
         left = children_of(process.pid)
         process.kill()
     assert hub_url
-    assert len(left) == 6
+    assert len(left) == 7
     key = (data / "builder.key").read_text()
     died_while_enrolling(data, key)
     async with LocalStack(data, lambda notice: None) as stack:

@@ -110,3 +110,28 @@ async def test_the_engine_promotes_nothing(made: Engine, broken: Broken) -> None
     assert found.description is not None
     asked = found.description["request"]
     assert (asked["promote"], asked["workers"], asked["treefile"]) == (False, 3, "/work/7/tree/a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({"ostree": {"repo": "/srv/ostree"}}, "ostree.repo"),
+        ({"oci": {"sign": "../../../etc/shadow"}}, "oci.sign"),
+        ({"registry": {"credentials": "/root/.docker/config.json"}}, "registry.credentials"),
+        ({"repositories": [{"name": "a", "uris": ["file:/root/a"], "suites": ["./"]}]}, "repositories.uris"),
+        ({"mirror": "copy:/root/mirror"}, "mirror"),
+    ],
+)
+async def test_a_treefile_from_the_hub_names_nothing_on_this_host_but_what_is_allowed(
+    tmp_path: Path, keys: dict[str, object], key: str
+) -> None:
+    phase = FakePhase("one")
+    made = engine(tmp_path, [phase], directory=Path("/work/7/tree"), **keys)
+
+    with pytest.raises(DeborchError, match="on the composer's host") as refused:
+        await BootcEngine(made, workers=1).compose(order(), Watcher())
+
+    assert (refused.value.code, refused.value.fields["key"]) == (ErrorCode.UNSAFE_PATH, key)
+    assert phase.runs == []
+    allowed = [Path("/srv"), Path("/etc"), Path("/root")]
+    assert (await BootcEngine(made, workers=1, allowed=allowed).compose(order(), Watcher())).outcome == "finished"
