@@ -105,6 +105,16 @@ async def test_a_guest_whose_timer_the_host_starved_is_started_again(tmp_path):
         await run_guest(FakeTools(lambda _: panic), machine(tmp_path), then="off", starts=1, on_output=heard.append)
 
 
+async def test_a_guest_that_kvm_gives_up_is_started_again_without(tmp_path):
+    tools = FakeTools(lambda asked: b"login: " if any("tcg" in word for word in asked.argv) else b"KVM internal error.")
+
+    kvm = machine(tmp_path, accelerator=Accelerator.KVM)
+    told = await run_guest(tools, kvm, then="off", starts=1, on_output=lambda _: None)
+
+    assert told.console_end == "login:"
+    assert len(tools.asked) == 2
+
+
 async def test_a_guest_that_is_too_slow_is_told_with_the_end_of_its_console(tmp_path):
     class SlowTools(FakeTools):
         async def run(self, argv, *, on_output=None, timeout_s=None, **options: object):

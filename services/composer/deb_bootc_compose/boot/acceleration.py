@@ -19,9 +19,11 @@ _DISK_BYTES = 1 << 20
 
 
 def _boot_sector() -> bytes:
-    """Writes `_SIGN` to the first serial line, and ends the machine with 16."""
+    """Does what firmware does and some hosts cannot (wait, fninit), writes `_SIGN` to the first serial line, and ends
+    the machine with 16."""
+    fpu = b"\x9b\xdb\xe3"
     serial = b"".join(b"\xb0" + bytes([letter]) + b"\xee" for letter in _SIGN)
-    code = b"\xba\xf8\x03" + serial + b"\xba\xf4\x00\xb0\x10\xee\xf4\xeb\xfd"
+    code = fpu + b"\xba\xf8\x03" + serial + b"\xba\xf4\x00\xb0\x10\xee\xf4\xeb\xfd"
     return (code.ljust(510, b"\0") + b"\x55\xaa").ljust(_DISK_BYTES, b"\0")
 
 

@@ -8,7 +8,9 @@ from deborch_shared.errors import bounded
 _LINES_SHOWN = 15
 _KEPT_BYTES = 64 << 10
 _SEQUENCES = re.compile(rb"\x1b\[[0-9;?=]*[ -/]*[@-~]|\x1b[()][A-B0-2]|\x1bc|[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_KVM_GAVE_UP = b"KVM internal error"
 _HOPELESS = (
+    (_KVM_GAVE_UP, "KVM cannot run it on this host"),
     (b"Kernel panic", "the kernel panicked"),
     (b"You are in emergency mode", "the system came up in emergency mode"),
     (b"Entering emergency mode", "the initramfs came up in emergency mode"),
@@ -44,6 +46,11 @@ class Console:
             if sign in seen:
                 self.hopeless = meaning
                 raise Hopeless(meaning)
+
+    @property
+    def needs_tcg(self) -> bool:
+        """Whether KVM gave up, where it is a pretence on a host that is virtual itself."""
+        return self.hopeless is not None and _KVM_GAVE_UP in self._end
 
     @property
     def is_starved(self) -> bool:
