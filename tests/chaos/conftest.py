@@ -1,11 +1,10 @@
-"""One stack for all tests here. Each hurts it, and the next finds it healed."""
+"""A stack of its own for each test here: it will be hurt."""
 
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from tests.system import System, running_system
 
 from deborch_cli.local.rabbitmq_files import RabbitMQFiles
@@ -20,9 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs root: the builder makes namespaces and mounts"))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def system(
-    tmp_path_factory: pytest.TempPathFactory, test_cache: Path, rabbitmq_files: RabbitMQFiles
-) -> AsyncIterator[System]:
-    async with running_system(tmp_path_factory.mktemp("chaos") / "stack", test_cache) as system:
+@pytest.fixture
+async def system(tmp_path: Path, test_cache: Path, rabbitmq_files: RabbitMQFiles) -> AsyncIterator[System]:
+    async with running_system(tmp_path / "stack", test_cache) as system:
         yield system

@@ -16,8 +16,6 @@ from deborch_cli.local.environments import hub_environment
 from deborch_shared.contract.builds import TaskRef
 from deborch_shared.contract.states import BuildState, TaskState
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 QUEUES_SAVED_AFTER_S = 2.0
 """RabbitMQ 3.10 saves the names of new quorum queues after a while; killed before that, it cannot serve them again."""
 

@@ -145,9 +145,11 @@ async def replica(settings: HubSettings, name: str) -> AsyncIterator[Replica]:
         try:
             yield Replica(process, Hub(context), context, database)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            left = set(tasks)
+            while left:  # once is not enough: a driver may swallow a cancellation that comes while it connects
+                for task in left:
+                    task.cancel()
+                _, left = await asyncio.wait(left, timeout=1)
 
 
 @pytest.fixture
