@@ -110,7 +110,7 @@ def test_the_doctor_looks_at_every_suite_that_has_a_template():
 
 def test_a_long_address_is_shown_whole_on_a_narrow_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    address = "http://deb.debian.org/debian/dists/bookworm/InRelease"
+    address = "http://archive.example/debian-mirror/dists/bookworm/InRelease"
     _show([Finding("foreign architectures", Status.OK, address)], works=True)
     lines = [line.rpartition("│")[2].strip() for line in capsys.readouterr().out.splitlines()]
     assert address in "".join(lines)
